@@ -1,0 +1,1 @@
+#include "worker/client/http.hpp"
