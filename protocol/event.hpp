@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "protocol/result.hpp"
+
+namespace sandbox_worker::protocol {
+
+/// Larger ids are malformed: ids are remembered for the whole session.
+inline constexpr std::size_t kMaxIdBytes = 512;
+
+/// Levels of arrays and objects in a call's input. Deeper input is refused, as the tools have no use for it
+/// and a JSON library's recursion does.
+inline constexpr int kMaxInputDepth = 64;
+
+enum class Permission { allow, ask, deny };
+
+// wire.md#events. Thread ids are empty for the session's main thread.
+
+/// agent.tool_use, or agent.custom_tool_use when `custom`.
+struct ToolUse {
+  std::string id;
+  std::string name;
+  std::optional<nlohmann::json> input;  // nothing: nested deeper than kMaxInputDepth
+  Permission permission = Permission::allow;
+  std::string thread;
+  bool custom = false;
+};
+
+struct Confirmation {
+  std::string tool_use_id;
+  bool allow = false;
+};
+
+/// user.tool_result or user.custom_tool_result, ours or another client's.
+struct ToolAnswered {
+  std::string tool_use_id;
+};
+
+struct Interrupt {
+  std::optional<std::string> thread;  // nothing: all threads
+};
+
+struct StatusIdle {
+  std::string id;  // of the event, to know it again after a reconnect
+  bool requires_action = false;
+};
+
+struct ThreadTerminated {
+  std::string thread;
+};
+
+/// session.status_terminated or session.deleted.
+struct SessionEnded {
+  bool deleted = false;
+};
+
+/// Any other type, known or not.
+struct OtherEvent {
+  std::string type;
+};
+
+using Event = std::variant<OtherEvent, ToolUse, Confirmation, ToolAnswered, Interrupt, StatusIdle,
+                           ThreadTerminated, SessionEnded>;
+
+/// One event out of its JSON text. Never throws on any bytes; nesting costs no stack.
+Result<Event> parse_event(std::string_view json);
+
+}  // namespace sandbox_worker::protocol

@@ -1,0 +1,63 @@
+#include "protocol/lease.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sandbox_worker::protocol {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr milliseconds kAssumedTtl = 90s;  // wire.md#lease: before the first answer
+constexpr milliseconds kMaxTtl = 24h;      // keeps arithmetic on a hostile number sane
+
+}  // namespace
+
+Lease::Lease(TimePoint now, std::optional<std::string> last_heartbeat)
+    : expected_(std::move(last_heartbeat).value_or("NO_HEARTBEAT")),
+      ttl_(kAssumedTtl),
+      good_since_(now),
+      sent_at_(now),
+      next_at_(now) {}
+
+milliseconds Lease::interval() const {
+  return std::clamp<milliseconds>(ttl_ / 2, 1s, 30s);
+}
+
+std::string Lease::begin_beat(TimePoint now) {
+  sent_at_ = now;
+  return expected_;
+}
+
+Lease::Verdict Lease::on_reply(const HeartbeatReply& reply, TimePoint) {
+  if (!reply.lease_extended || is_ending(reply.lease.state)) return Verdict::stop;
+  expected_ = reply.lease.last_heartbeat;
+  if (reply.lease.ttl > 0s) ttl_ = std::min<milliseconds>(reply.lease.ttl, kMaxTtl);
+  good_since_ = sent_at_;
+  next_at_ = sent_at_ + interval();
+  failures_ = 0;
+  confirmed_ = true;
+  answer_lost_ = adopted_ = false;
+  return Verdict::hold;
+}
+
+Lease::Verdict Lease::on_conflict(const std::optional<LeaseState>& current, TimePoint now) {
+  const bool ours = current && answer_lost_ && !adopted_ && now - good_since_ < ttl_ &&
+                    (current->state == WorkState::starting || current->state == WorkState::active);
+  if (!ours) return Verdict::lost;
+  expected_ = current->last_heartbeat;
+  adopted_ = true;
+  next_at_ = now;
+  return Verdict::hold;
+}
+
+Lease::Verdict Lease::on_failure(bool answer_lost, TimePoint now) {
+  answer_lost_ = answer_lost_ || answer_lost;
+  const milliseconds backoff = 500ms * (1 << std::min(failures_++, 10));
+  next_at_ = std::max(now, std::min(now + backoff, sent_at_ + interval()));
+  return check(now);
+}
+
+}  // namespace sandbox_worker::protocol

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "protocol/work.hpp"
+
+namespace sandbox_worker::protocol {
+
+/// Decides when to beat and what each answer means (wire.md#lease). Pure: told the time, never waits.
+class Lease {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using TimePoint = Clock::time_point;
+
+  enum class Verdict {
+    hold,     // beat again at next_at()
+    stop,     // the server wants the item stopped: tear down, force-stop, exit 0
+    lost,     // another worker's, or expired: tear down, leave the item alone
+    refused,  // a fatal 4xx: tear down, try the stop, fail
+  };
+
+  /// `last_heartbeat`: of a lease that the claimer, or a worker before us, has already begun.
+  Lease(TimePoint now, std::optional<std::string> last_heartbeat);
+
+  /// The beat that is due is sent now: gives its expected_last_heartbeat.
+  std::string begin_beat(TimePoint now);
+
+  Verdict on_reply(const HeartbeatReply& reply, TimePoint now);
+  /// 412; `current`: the server's view, when the answer had one.
+  Verdict on_conflict(const std::optional<LeaseState>& current, TimePoint now);
+  /// 408, 409, 425, 429, 5xx, a connection error or a cut-off. `answer_lost`: the request may have been
+  /// handled.
+  Verdict on_failure(bool answer_lost, TimePoint now);
+  Verdict on_refused() { return Verdict::refused; }
+  /// Without an answer: is the lease still ours?
+  Verdict check(TimePoint now) const { return now >= expires_at() ? Verdict::lost : Verdict::hold; }
+
+  TimePoint next_at() const { return next_at_; }
+  /// Also the limit on one heartbeat request.
+  std::chrono::milliseconds interval() const;
+  /// From here on nothing may run any more, unless a beat succeeds before.
+  TimePoint expires_at() const { return good_since_ + ttl_; }
+  /// Calls begin only after a beat has succeeded.
+  bool confirmed() const { return confirmed_; }
+  const std::string& last_heartbeat() const { return expected_; }
+
+ private:
+  std::string expected_;
+  std::chrono::milliseconds ttl_;
+  TimePoint good_since_;  // when the last good beat was sent; before the first, our start
+  TimePoint sent_at_;
+  TimePoint next_at_;
+  int failures_ = 0;
+  bool confirmed_ = false;
+  bool answer_lost_ = false;  // of the beat before the one under way
+  bool adopted_ = false;      // the beat under way echoes what a 412 showed
+};
+
+}  // namespace sandbox_worker::protocol

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "protocol/request.hpp"
+
+namespace sandbox_worker::protocol {
+
+/// Events a page, the most that the service gives (wire.md#history).
+inline constexpr int kHistoryPageEvents = 1000;
+
+struct TextBlock {
+  std::string text;
+};
+/// An image or a document; base64 is ASCII.
+struct DataBlock {
+  std::string type;  // image or document
+  std::string media_type;
+  std::string base64;
+};
+using ResultBlock = std::variant<TextBlock, DataBlock>;
+
+/// The answer to one call as it goes over the wire (wire.md#results).
+struct CallResult {
+  std::string call_id;
+  bool custom = false;
+  bool is_error = false;
+  std::vector<ResultBlock> content;
+};
+
+Request get_session(std::string_view session);
+Request open_stream(std::string_view session);
+Request get_history(std::string_view session, const std::optional<std::string>& page);
+/// Texts are made valid UTF-8, and an empty one "(no output)": the service refuses both.
+Request post_results(std::string_view session, const std::vector<CallResult>& results);
+Request heartbeat(std::string_view environment, std::string_view work, std::string_view expected);
+Request stop_work(std::string_view environment, std::string_view work);
+
+/// Everything but the unreserved characters of RFC 3986 as %XX.
+std::string percent_encode(std::string_view text);
+
+}  // namespace sandbox_worker::protocol
