@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "tools/limits.hpp"
+#include "worker/client/http.hpp"
+#include "worker/log.hpp"
+
+namespace sandbox_worker::worker {
+
+/// Environment variables by name, ordered, so that messages come in one order.
+using Environment = std::map<std::string, std::string, std::less<>>;
+
+/// Everything that a run is told from outside. Constant once made.
+struct Config {
+  std::string session_id;
+  std::string work_id;
+  std::string environment_id;
+  std::optional<std::string> last_heartbeat;  // of a lease that the claimer has begun
+  std::string token;                          // the bearer; never logged
+  BaseUrl base_url;
+  HttpOptions http;  // without the authorization header
+  std::chrono::milliseconds stream_silence = std::chrono::seconds(60);
+
+  std::string workdir = "/workspace";
+  std::vector<std::string> allow_roots;
+  std::string runtime_dir;  // empty: the first of the usual places that can be made
+  std::chrono::milliseconds max_idle = std::chrono::seconds(60);  // 0: never
+  std::chrono::milliseconds max_run{0};                           // 0: no limit
+  tools::Limits limits;
+  std::string repo_source;  // copied to <workdir>/<repo_name> before the first call, when that isn't there
+  std::string repo_name;
+
+  LogFormat log_format = LogFormat::text;
+  LogLevel log_level = LogLevel::info;
+  std::vector<std::string> warnings;  // said once the log is there
+};
+
+/// What the command line asks for instead of a run: `text` on stdout when `status` is 0, on stderr otherwise.
+struct Exit {
+  int status = 0;
+  std::string text;
+};
+
+/// `sandbox-worker tool NAME JSON`.
+struct ToolCommand {
+  Config config;  // without a session
+  std::string name;
+  std::string input;
+};
+
+using Command = std::variant<Config, ToolCommand, Exit>;
+
+/// Puts together flags, variables and defaults; sends and writes nothing, but reads the files that hold a key
+/// or a secret. A key among `arguments` is overwritten there: they are the process's own, which `ps` shows.
+Command parse_command(int argc, char** argv, const Environment& environment);
+
+/// The process's own.
+Environment environment_of(const char* const* environ);
+
+}  // namespace sandbox_worker::worker
