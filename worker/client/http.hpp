@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -95,7 +96,9 @@ class HttpClient {
 
   /// One attempt, whole response. A kept-alive connection that turns out closed before any byte of the response
   /// is replaced by a new one only when nothing of the request can have been handled.
-  boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request);
+  /// `on_sent`: called once when the request is written, before its answer.
+  boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request,
+                                                                      std::function<void()> on_sent = {});
 
   /// One attempt, up to the end of the response's header.
   boost::asio::awaitable<std::expected<std::unique_ptr<HttpStream>, HttpError>> open(protocol::Request request);

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/limits.hpp"
+#include "tools/tool.hpp"
+
+namespace sandbox_worker::tools {
+
+class Bash;
+class FileLocks;
+class SpillStore;
+class Workspace;
+
+/// What all lanes share. Pointers outlive every toolset; FileLocks, SpillStore and Workspace are thread-safe.
+struct ToolsetOptions {
+  boost::asio::any_io_executor executor;  // the main thread's
+  boost::asio::any_io_executor pool;      // blocking work
+  const Workspace* workspace = nullptr;
+  FileLocks* file_locks = nullptr;
+  SpillStore* spill = nullptr;
+  std::vector<std::string> environment;  // of commands, as NAME=value
+  Limits limits;
+};
+
+/// The six tools of one lane (a session thread), with a shell of their own.
+/// Executor: make, use and destroy on `executor`; one call at a time. Destruction kills the shell without
+/// waiting.
+class Toolset {
+ public:
+  explicit Toolset(const ToolsetOptions& options);
+  ~Toolset();
+
+  static bool has(std::string_view name);
+  /// Of a name that has() knows; as Tool::run.
+  boost::asio::awaitable<ToolResult> run(std::string_view name, nlohmann::json input);
+  /// Ends the shell and every process that it left, within a second or so.
+  boost::asio::awaitable<void> close();
+
+ private:
+  std::vector<std::unique_ptr<Tool>> tools_;
+  Bash* bash_ = nullptr;  // one of tools_
+};
+
+}  // namespace sandbox_worker::tools

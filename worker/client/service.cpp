@@ -1,0 +1,228 @@
+#include "worker/client/service.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "protocol/history.hpp"
+#include "protocol/retry.hpp"
+#include "tools/offload.hpp"
+#include "worker/limits.hpp"
+#include "worker/wait.hpp"
+
+namespace sandbox_worker::worker {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+// wire.md#requests: plain calls.
+constexpr int kRetries = 2;
+constexpr milliseconds kFirstDelay = 500ms;
+constexpr milliseconds kMaxDelay = 8s;
+
+/// Of an error's body, for its message.
+constexpr std::size_t kMaxErrorBody = 64 * 1024;
+
+Failure failure_of(const HttpError& error) {
+  Failure failure;
+  failure.may_have_acted = error.request_sent;
+  failure.message = error.message;
+  return failure;
+}
+
+std::optional<std::string_view> find(const Headers& headers, std::string_view name) {
+  for (const auto& [key, value] : headers) {
+    if (key.size() == name.size() && std::ranges::equal(key, name, [](unsigned char a, unsigned char b) {
+          return std::tolower(a) == b;
+        })) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+Failure failure_of(unsigned status, const Headers& headers, std::string_view body) {
+  const protocol::RetryHeaders retry{find(headers, "retry-after-ms"), find(headers, "retry-after"),
+                                     find(headers, "x-should-retry")};
+  const auto error = protocol::parse_service_error(body.substr(0, kMaxErrorBody));
+  Failure failure;
+  failure.status = status;
+  failure.fatal = !protocol::should_retry(status, retry);
+  failure.retry_after = protocol::requested_delay(retry, std::chrono::system_clock::now());
+  failure.message = fmt::format("status {}", status);
+  if (!error.message.empty()) failure.message += ": " + error.message;
+  if (const auto id = find(headers, "request-id"); id && id->size() < 200)
+    failure.message += fmt::format(" ({})", *id);
+  return failure;
+}
+
+milliseconds delay_before_retry(const Failure& failure, int attempt) {
+  if (failure.retry_after) return *failure.retry_after;
+  return protocol::backoff(attempt, kFirstDelay, kMaxDelay, random_fraction());
+}
+
+}  // namespace
+
+Service::Service(HttpClient& http, asio::any_io_executor pool, Ids ids, milliseconds read_silence)
+    : http_(http), pool_(std::move(pool)), ids_(std::move(ids)), read_silence_(read_silence) {}
+
+asio::awaitable<Outcome<HttpResponse>> Service::send_with_retries(protocol::Request request,
+                                                                  unsigned also_fine) {
+  for (int attempt = 0;; ++attempt) {
+    auto answer = co_await http_.send(request);
+    if (answer && (protocol::is_success(answer->status) || answer->status == also_fine))
+      co_return std::move(*answer);
+    auto failure =
+        answer ? failure_of(answer->status, answer->headers, answer->body) : failure_of(answer.error());
+    if (failure.fatal || attempt == kRetries) co_return std::unexpected(std::move(failure));
+    co_await sleep_until(steady_clock::now() + delay_before_retry(failure, attempt));
+  }
+}
+
+asio::awaitable<Outcome<protocol::Session>> Service::session() {
+  auto answer = co_await send_with_retries(protocol::get_session(ids_.session));
+  if (!answer) co_return std::unexpected(std::move(answer.error()));
+  auto session = protocol::parse_session(answer->body);
+  if (session) co_return *session;
+  Failure failure;
+  failure.status = answer->status;
+  failure.message = session.error().message;
+  co_return std::unexpected(std::move(failure));
+}
+
+asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> Service::open_stream() {
+  auto opened = co_await http_.open(protocol::open_stream(ids_.session));
+  if (!opened) co_return std::unexpected(failure_of(opened.error()));
+  auto stream = std::move(*opened);
+  const unsigned status = stream->status();
+  if (!protocol::is_success(status)) co_return std::unexpected(failure_of(status, stream->headers(), {}));
+  const auto type = find(stream->headers(), "content-type");
+  if (!type || !type->starts_with("text/event-stream")) {
+    Failure failure;
+    failure.message = "the stream's answer is not an event stream";
+    co_return std::unexpected(std::move(failure));
+  }
+  co_return std::move(stream);
+}
+
+asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> Service::open_page(protocol::Request request) {
+  for (int attempt = 0;; ++attempt) {
+    auto opened = co_await http_.open(request);
+    if (opened && protocol::is_success((*opened)->status())) co_return std::move(*opened);
+    auto failure =
+        opened ? failure_of((*opened)->status(), (*opened)->headers(), {}) : failure_of(opened.error());
+    if (failure.fatal || attempt == kRetries) co_return std::unexpected(std::move(failure));
+    co_await sleep_until(steady_clock::now() + delay_before_retry(failure, attempt));
+  }
+}
+
+asio::awaitable<Outcome<void>> Service::history(std::function<void(protocol::Event)> on_event,
+                                                std::function<void(std::string)> on_skipped) {
+  std::optional<std::string> page;
+  do {
+    auto opened = co_await open_page(protocol::get_history(ids_.session, page));
+    if (!opened) co_return std::unexpected(std::move(opened.error()));
+    // Events are decoded on the pool, where a large one may take its time, and handed over here.
+    std::vector<protocol::Event> events;
+    std::vector<std::string> skipped;
+    protocol::HistoryPageReader reader(kMaxEventBytes,
+                                       {[&](protocol::Event event) { events.push_back(std::move(event)); },
+                                        [&](std::string why) { skipped.push_back(std::move(why)); }});
+    for (;;) {
+      auto bytes = co_await (*opened)->read(read_silence_);
+      if (!bytes) co_return std::unexpected(failure_of(bytes.error()));
+      if (bytes->empty()) break;
+      const std::string_view chunk = *bytes;
+      co_await tools::offload(pool_, [&reader, chunk](std::stop_token) { return reader.feed(chunk); });
+      for (auto& event : events) on_event(std::move(event));
+      for (auto& why : skipped) on_skipped(std::move(why));
+      events.clear();
+      skipped.clear();
+    }
+    auto next = reader.finish();
+    if (!next) {
+      Failure failure;
+      failure.message = next.error().message;
+      co_return std::unexpected(std::move(failure));
+    }
+    page = std::move(*next);
+  } while (page);
+  co_return Outcome<void>();
+}
+
+asio::awaitable<Outcome<void>> Service::post(std::vector<protocol::CallResult> results) {
+  std::size_t bytes = 0;
+  for (const auto& result : results) {
+    for (const auto& block : result.content) {
+      bytes += std::visit(
+          [](const auto& b) {
+            if constexpr (requires { b.text; }) {
+              return b.text.size();
+            } else {
+              return b.base64.size();
+            }
+          },
+          block);
+    }
+  }
+  protocol::Request request;
+  if (bytes < kMaxInlineBytes) {
+    request = protocol::post_results(ids_.session, results);
+  } else {
+    request = co_await tools::offload(
+        pool_, [&](std::stop_token) { return protocol::post_results(ids_.session, results); });
+  }
+  auto answer = co_await http_.send(std::move(request));
+  if (!answer) co_return std::unexpected(failure_of(answer.error()));
+  if (!protocol::is_success(answer->status)) {
+    co_return std::unexpected(failure_of(answer->status, answer->headers, answer->body));
+  }
+  co_return Outcome<void>();
+}
+
+asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, milliseconds limit,
+                                               std::function<void()> on_sent) {
+  auto request = protocol::heartbeat(ids_.environment, ids_.work, expected);
+  auto answer = co_await within(limit, http_.send(std::move(request), std::move(on_sent)));
+  BeatAnswer beat;
+  if (!answer || !*answer) {
+    beat.answer_lost = !answer || answer->error().request_sent;
+    beat.message = answer ? answer->error().message : fmt::format("no answer within {} ms", limit.count());
+    co_return beat;
+  }
+  const HttpResponse& response = **answer;
+  if (protocol::is_success(response.status)) {
+    auto reply = protocol::parse_heartbeat_reply(response.body);
+    if (reply) {
+      beat.kind = BeatAnswer::Kind::reply;
+      beat.reply = std::move(*reply);
+    } else {
+      beat.answer_lost = true;
+      beat.message = reply.error().message;
+    }
+    co_return beat;
+  }
+  beat.message = failure_of(response.status, response.headers, response.body).message;
+  if (response.status == 412) {
+    beat.kind = BeatAnswer::Kind::conflict;
+    beat.current = protocol::parse_service_error(response.body).lease_state;
+  } else if (protocol::is_fatal(response.status) && response.status != 425) {
+    beat.kind = BeatAnswer::Kind::refused;
+  }
+  co_return beat;
+}
+
+asio::awaitable<Outcome<void>> Service::stop_work() {
+  constexpr unsigned kStoppedAlready = 409;
+  auto answer = co_await send_with_retries(protocol::stop_work(ids_.environment, ids_.work), kStoppedAlready);
+  if (!answer) co_return std::unexpected(std::move(answer.error()));
+  co_return Outcome<void>();
+}
+
+}  // namespace sandbox_worker::worker

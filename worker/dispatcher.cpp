@@ -1,0 +1,171 @@
+#include "worker/dispatcher.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace sandbox_worker::worker {
+
+namespace asio = boost::asio;
+using protocol::Ledger;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr const char* kNotBegun = "interrupted before it began; it was not run";
+
+protocol::CallResult to_wire(const protocol::ToolUse& call, tools::ToolResult result) {
+  protocol::CallResult wire;
+  wire.call_id = call.id;
+  wire.custom = call.custom;
+  wire.is_error = result.is_error;
+  for (auto& content : result.content) {
+    if (auto* text = std::get_if<tools::TextContent>(&content)) {
+      wire.content.emplace_back(protocol::TextBlock{std::move(text->text)});
+    } else if (auto* image = std::get_if<tools::ImageContent>(&content)) {
+      wire.content.emplace_back(
+          protocol::DataBlock{"image", std::move(image->media_type), std::move(image->base64)});
+    } else if (auto* document = std::get_if<tools::DocumentContent>(&content)) {
+      wire.content.emplace_back(
+          protocol::DataBlock{"document", std::move(document->media_type), std::move(document->base64)});
+    }
+  }
+  return wire;
+}
+
+std::size_t size_of(const tools::ToolResult& result) {
+  std::size_t bytes = 0;
+  for (const auto& content : result.content) {
+    const auto* text = std::get_if<tools::TextContent>(&content);
+    const auto* image = std::get_if<tools::ImageContent>(&content);
+    const auto* document = std::get_if<tools::DocumentContent>(&content);
+    bytes += text ? text->text.size() : image ? image->base64.size() : document->base64.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(asio::any_io_executor executor, MakeToolset make_toolset, OnResult on_result,
+                       OnDropped on_dropped, const Log& log)
+    : executor_(std::move(executor)),
+      make_toolset_(std::move(make_toolset)),
+      on_result_(std::move(on_result)),
+      on_dropped_(std::move(on_dropped)),
+      log_(log),
+      gate_(executor_) {}
+
+void Dispatcher::run(Ledger::Run run) {
+  if (stopping_) return;
+  Lane& lane = lanes_[run.call.thread];
+  lane.queue.push_back(std::move(run));
+  if (!lane.task || lane.task->done()) lane.task = std::make_unique<Task>(executor_, drain(lane));
+}
+
+void Dispatcher::cancel(const std::string& id, Ledger::CancelReason reason) {
+  for (auto& [thread, lane] : lanes_) {
+    if (lane.running == id) {
+      if (reason == Ledger::CancelReason::thread_ended) return;
+      lane.silent = lane.silent || reason == Ledger::CancelReason::answered_elsewhere;
+      log_.info("call cancelled", {{"id", id}});
+      lane.cancel.emit(asio::cancellation_type::terminal);
+      return;
+    }
+    for (auto queued = lane.queue.begin(); queued != lane.queue.end(); ++queued) {
+      if (queued->call.id != id) continue;
+      if (reason == Ledger::CancelReason::interrupted) {
+        queued->interrupted = true;  // answered in its turn, without being run
+      } else {
+        lane.queue.erase(queued);
+        log_.info("call dropped", {{"id", id}});
+        on_dropped_(id);
+      }
+      return;
+    }
+  }
+}
+
+asio::awaitable<void> Dispatcher::drain(Lane& lane) {
+  co_await gate_.wait();
+  while (!lane.queue.empty() && !stopping_) {
+    auto next = std::move(lane.queue.front());
+    lane.queue.pop_front();
+    co_await run_call(lane, std::move(next));
+  }
+}
+
+asio::awaitable<void> Dispatcher::run_call(Lane& lane, Ledger::Run run) {
+  const auto began = steady_clock::now();
+  if (run.interrupted) {
+    give(run.call, tools::ToolResult::error(kNotBegun), began);
+    co_return;
+  }
+  lane.running = run.call.id;
+  lane.silent = false;
+  log_.debug("call begins", {{"tool", run.call.name}, {"id", run.call.id}});
+  tools::ToolResult result;
+  try {
+    // In a coroutine of its own, so that cancelling the call does not cancel the lane.
+    result = co_await asio::co_spawn(executor_, run_tool(lane, run.call),
+                                     asio::bind_cancellation_slot(lane.cancel.slot(), asio::use_awaitable));
+  } catch (const std::exception& bug) {
+    // Tools don't throw; one that does all the same must not leave the session waiting.
+    log_.error("a tool threw", {{"tool", run.call.name}, {"id", run.call.id}, {"what", bug.what()}});
+    result =
+        tools::ToolResult::error(run.call.name + ": internal error of the worker; it may have taken effect");
+  }
+  lane.running.clear();
+  if (lane.silent) {
+    on_dropped_(run.call.id);
+  } else {
+    give(run.call, std::move(result), began);
+  }
+}
+
+asio::awaitable<tools::ToolResult> Dispatcher::run_tool(Lane& lane, const protocol::ToolUse& call) {
+  if (!call.input) {
+    co_return tools::ToolResult::error(call.name + ": the input is nested too deeply");
+  }
+  if (!lane.toolset) lane.toolset = make_toolset_();
+  co_return co_await lane.toolset->run(call.name, *call.input);
+}
+
+void Dispatcher::give(const protocol::ToolUse& call, tools::ToolResult result,
+                      steady_clock::time_point began) {
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - began);
+  log_.info("call", {{"tool", call.name},
+                     {"id", call.id},
+                     {"outcome", result.is_error ? "error" : "ok"},
+                     {"bytes", size_of(result)},
+                     {"ms", took.count()}});
+  on_result_(to_wire(call, std::move(result)));
+}
+
+asio::awaitable<void> Dispatcher::stop(bool answer) {
+  stopping_ = true;
+  gate_.open();  // a lane that waits has nothing to run any more
+  for (auto& [thread, lane] : lanes_) {
+    if (lane.running.empty()) continue;
+    lane.silent = lane.silent || !answer;
+    lane.cancel.emit(asio::cancellation_type::terminal);
+  }
+  for (auto& [thread, lane] : lanes_) {
+    if (lane.task) co_await lane.task->join();
+  }
+}
+
+asio::awaitable<void> Dispatcher::close() {
+  std::vector<Task> closing;
+  for (auto& [thread, lane] : lanes_) {
+    if (lane.toolset) closing.emplace_back(executor_, lane.toolset->close());
+  }
+  for (auto& task : closing) co_await task.join();
+}
+
+void Dispatcher::kill() {
+  for (auto& [thread, lane] : lanes_) lane.toolset.reset();
+}
+
+}  // namespace sandbox_worker::worker

@@ -1,0 +1,63 @@
+#include "worker/heartbeat.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sandbox_worker::worker {
+
+namespace asio = boost::asio;
+using protocol::Lease;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+Heartbeat::Heartbeat(Service& service, Lease lease, Events events, Gate& first_sent, const Log& log)
+    : service_(service),
+      lease_(std::move(lease)),
+      events_(std::move(events)),
+      first_sent_(first_sent),
+      log_(log) {}
+
+asio::awaitable<void> Heartbeat::run() {
+  for (;;) {
+    const bool before_first = !lease_.confirmed();
+    const auto verdict = co_await beat();
+    first_sent_.open();
+    if (verdict != Lease::Verdict::hold) {
+      events_.on_over(verdict, why_, before_first);
+      co_return;
+    }
+    if (before_first && lease_.confirmed()) events_.on_confirmed();
+    co_await sleep_until(std::min(lease_.next_at(), lease_.expires_at()));
+    if (lease_.check(steady_clock::now()) == Lease::Verdict::lost) {
+      events_.on_over(Lease::Verdict::lost, why_.empty() ? "no heartbeat succeeded in time" : why_,
+                      before_first);
+      co_return;
+    }
+  }
+}
+
+asio::awaitable<Lease::Verdict> Heartbeat::beat() {
+  const auto now = steady_clock::now();
+  const auto left = std::chrono::ceil<milliseconds>(lease_.expires_at() - now);
+  const auto limit = std::max(milliseconds(1), std::min(lease_.interval(), left));
+  const auto answer =
+      co_await service_.heartbeat(lease_.begin_beat(now), limit, [this] { first_sent_.open(); });
+  const auto after = steady_clock::now();
+  why_ = answer.message;
+  switch (answer.kind) {
+    case BeatAnswer::Kind::reply:
+      log_.debug("heartbeat", {{"ttl_s", answer.reply.lease.ttl.count()}});
+      co_return lease_.on_reply(answer.reply, after);
+    case BeatAnswer::Kind::conflict:
+      log_.warn("heartbeat refused, the lease has changed", {{"why", why_}});
+      co_return lease_.on_conflict(answer.current, after);
+    case BeatAnswer::Kind::refused:
+      co_return lease_.on_refused();
+    case BeatAnswer::Kind::failure:
+      break;
+  }
+  log_.warn("heartbeat failed", {{"why", why_}});
+  co_return lease_.on_failure(answer.answer_lost, after);
+}
+
+}  // namespace sandbox_worker::worker

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <string>
+
+#include "protocol/lease.hpp"
+#include "worker/client/service.hpp"
+#include "worker/log.hpp"
+#include "worker/wait.hpp"
+
+namespace sandbox_worker::worker {
+
+/// Keeps the lease: beats when protocol::Lease says so until it is cancelled or the lease is over.
+/// Executor: the main thread's, where nothing else may block.
+class Heartbeat {
+ public:
+  struct Events {
+    std::function<void()> on_confirmed;  // the first success
+    /// The lease is over, for the reason given; beating has ended. `first`: it was the very first answer.
+    std::function<void(protocol::Lease::Verdict, std::string why, bool first)> on_over;
+  };
+
+  /// References outlive run().
+  Heartbeat(Service& service, protocol::Lease lease, Events events, Gate& first_sent, const Log& log);
+
+  boost::asio::awaitable<void> run();
+
+ private:
+  boost::asio::awaitable<protocol::Lease::Verdict> beat();
+
+  Service& service_;
+  protocol::Lease lease_;
+  const Events events_;
+  Gate& first_sent_;  // opened when the first beat is written, or has failed
+  const Log& log_;
+  std::string why_;
+};
+
+}  // namespace sandbox_worker::worker
