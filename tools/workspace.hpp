@@ -1,50 +1,50 @@
 #pragma once
 
-#include <sys/stat.h>
+#include <sys/types.h>
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "tools/unique_fd.hpp"
+#include "tools/path_resolver.hpp"
+#include "tools/system_error.hpp"
 
 namespace sandbox_worker::tools {
 
-/// Where a path that an agent named really is.
-struct ResolvedPath {
-  UniqueFd parent;   // the directory that holds the last component, links followed; O_PATH
-  std::string name;  // the last component, links followed; "." for a root itself
-  std::string path;  // absolute, links resolved, for messages and results
-};
+enum class Access { read_write, read_only };
 
 /// The directories that file tools may touch. Paths are resolved by descriptor, so that nothing that changes
 /// meanwhile leads outside: see docs/architecture.md. Thread-safe once made.
 class Workspace {
  public:
-  /// `workdir` is made when missing. Errors are sentences for the operator.
-  static std::expected<Workspace, std::string> open(std::string workdir, std::vector<std::string> allowed_roots);
+  /// `workdir` is made when missing; the other roots must exist. Errors are sentences for the operator.
+  static std::expected<Workspace, std::string> open(std::string workdir,
+                                                    std::vector<std::string> allowed_roots);
 
   /// Absolute, links resolved.
   const std::string& workdir() const noexcept { return roots_.front().path; }
 
   /// A further root, e.g. of spilled output. Call before tools run.
-  std::expected<void, std::string> add_root(std::string directory);
+  std::expected<void, std::string> add_root(std::string directory, Access access = Access::read_write);
 
-  /// Opens an existing file or directory inside the roots with `flags` (O_CLOEXEC and O_NOCTTY are added;
-  /// O_NONBLOCK too, so that a FIFO never blocks). `path` may be absolute or relative to the workdir. The error is a
-  /// sentence for the model: what, which path as given, why, what to do.
-  std::expected<UniqueFd, std::string> open_file(std::string_view path, int flags) const;
+  /// Opens an existing file or directory inside the roots with `flags` (O_CLOEXEC is added; without O_PATH
+  /// also O_NOCTTY and O_NONBLOCK, so that a FIFO never blocks). `path` may be absolute or relative to the
+  /// workdir.
+  std::expected<OpenedFile, PathError> open_file(std::string_view path, int flags) const;
 
-  /// The place of a file that may not exist yet, its parent's descriptor at hand; `make_parents` makes missing
-  /// directories. A link as the last component is followed as long as it stays inside.
-  std::expected<ResolvedPath, std::string> resolve(std::string_view path, bool make_parents) const;
+  /// The place of a file to write, which may not exist yet, its parent's descriptor at hand. Missing
+  /// directories are made with mode `make_parents`, less the umask, when it is given. A link as the last
+  /// component is followed as long as it stays inside. A place inside a read-only root is an error (EROFS).
+  std::expected<ResolvedPath, PathError> resolve(std::string_view path,
+                                                 std::optional<mode_t> make_parents = std::nullopt) const;
 
  private:
-  struct Root {
-    std::string path;
-    UniqueFd fd;
-  };
+  Workspace() = default;
+  PathError refuse(std::string_view path, int error) const;
+  bool is_writable(std::string_view canonical) const;
+
   std::vector<Root> roots_;  // the workdir first
 };
 

@@ -1,0 +1,53 @@
+#include "tools/text.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace sandbox_worker::tools;
+using namespace std::string_literals;
+
+TEST_CASE("text: what is no UTF-8 is replaced, the longest start of a character by one mark") {
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"", ""},
+      {"plain\r\n\t", "plain\r\n\t"},
+      {"h\u00e9\u20ac\U0001F600", "h\u00e9\u20ac\U0001F600"},
+      {"\xEF\xBB\xBFx", "\uFEFFx"},
+      {"a\xFFz", "a\uFFFDz"},
+      {"a\x80\x80z", "a\uFFFD\uFFFDz"},
+      {"\xC0\xAF", "\uFFFD\uFFFD"},
+      {"\xE0\x80\x80", "\uFFFD\uFFFD\uFFFD"},
+      {"\xED\xA0\x80", "\uFFFD\uFFFD\uFFFD"},
+      {"\xF4\x90\x80\x80", "\uFFFD\uFFFD\uFFFD\uFFFD"},
+      {"\xE2\x82", "\uFFFD"},
+      {"\xE2\x82z", "\uFFFDz"},
+      {"\xF0\x9F\x98", "\uFFFD"},
+      {"a\0b"s, "a\u2400b"},
+  };
+  for (const auto& [bytes, expected] : rows) {
+    CAPTURE(expected);
+    CHECK(show_text(bytes).text == expected);
+  }
+  const auto counted = show_text("\xFF \0 \xE2\x82 ok"s);
+  CHECK(counted.replaced == 2);
+  CHECK(counted.nuls == 1);
+}
+
+TEST_CASE("text: sizes and counts in words") {
+  CHECK(size_words(0) == "0 bytes");
+  CHECK(size_words(1) == "1 byte");
+  CHECK(size_words(1023) == "1023 bytes");
+  CHECK(size_words(256 * 1024) == "256 KiB");
+  CHECK(size_words(1536) == "1.5 KiB");
+  CHECK(size_words(5ULL << 30) == "5 GiB");
+  CHECK(size_words(~0ULL) == "16777216 TiB");
+  CHECK(count_words(2, "line") == "2 lines");
+}
+
+TEST_CASE("text: shortened text is cut between characters") {
+  CHECK(shorten("abc", 3) == "abc");
+  CHECK(shorten("abcd", 3) == "abc…");
+  CHECK(shorten("a\u20acb", 3) == "a…");
+  CHECK(shorten("a\u20acb", 4) == "a\u20ac…");
+}

@@ -1,0 +1,62 @@
+#include "tools/system_error.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+namespace sandbox_worker::tools {
+namespace {
+
+struct Wording {
+  int error;
+  std::string_view why;
+  std::string_view advice;
+};
+
+constexpr std::array kWordings = {
+    Wording{ENOENT, "no such file or directory", "check the path, e.g. with glob"},
+    Wording{ENOTDIR, "a part of the path is not a directory", "check the path, e.g. with glob"},
+    Wording{EISDIR, "it is a directory", "name a file in it; list it with bash: ls -la"},
+    Wording{EACCES, "permission denied", "see its mode and owner with bash: ls -ld"},
+    Wording{EPERM, "operation not permitted", "see its owner and attributes with bash: ls -ld, lsattr -d"},
+    Wording{ELOOP, "too many symbolic links, perhaps a loop", "name the file that is meant"},
+    Wording{ENAMETOOLONG, "the path or a name in it is too long", "a name can have 255 bytes"},
+    Wording{EXDEV, "it is outside the directories that file tools may touch",
+            "use a path inside them, or bash"},
+    Wording{EINVAL, "not valid here", "check the path"},
+    Wording{ENOSPC, "no space left on the device", "free some space (df -h shows where) and try again"},
+    Wording{EDQUOT, "the disk quota is used up", "free some space and try again"},
+    Wording{EFBIG, "the file would be larger than allowed", "write less, or several files"},
+    Wording{EROFS, "the file system is read-only", "use a directory that can be written"},
+    Wording{EMFILE, "too many open files", "try again; if it goes on, end background jobs"},
+    Wording{ENFILE, "too many open files on the machine", "try again; if it goes on, end background jobs"},
+    Wording{ENOMEM, "out of memory", "try again; if it goes on, end background jobs"},
+    Wording{EIO, "the device reported an error", "try again once"},
+    Wording{EAGAIN, "it keeps being changed meanwhile", "try again when nothing else changes it"},
+    Wording{ESTALE, "it was changed meanwhile", "try again"},
+    Wording{EBUSY, "it is in use, or a mount point of its own", "write it in place with bash: cat >"},
+    Wording{ETXTBSY, "it is a program that runs", "stop the program first"},
+    Wording{ENXIO, "it is a socket, or a device that isn't there", "name a regular file"},
+    Wording{ENODEV, "there is no such device", "name a regular file"},
+    Wording{EOPNOTSUPP, "the file system does not support it", "use another directory"},
+    Wording{EEXIST, "it exists already", "use another name"},
+};
+
+}  // namespace
+
+std::string system_error_text(std::string_view operation, std::string_view path, int error) {
+  const auto found = std::ranges::find(kWordings, error, &Wording::error);
+  if (found != kWordings.end())
+    return fmt::format("cannot {} {}: {}; {}", operation, path, found->why, found->advice);
+  return fmt::format("cannot {} {}: {} (errno {}); try again once, then another way", operation, path,
+                     std::generic_category().message(error), error);
+}
+
+PathError path_error(std::string_view operation, std::string_view path, int error) {
+  return {.error = error, .text = system_error_text(operation, path, error)};
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sandbox_worker::tools {
+
+/// A path that can't be used. `text` is for the model: what, which path as given, why, what to do; a tool
+/// puts its own name before it ("read: " + text). `error` is the errno behind it, for callers that act on its
+/// kind; EXDEV means outside the roots.
+struct PathError {
+  int error = 0;
+  std::string text;
+};
+
+/// "cannot {operation} {path}: {why}; {what to do}". The wording of every error of the system, in all tools.
+std::string system_error_text(std::string_view operation, std::string_view path, int error);
+
+PathError path_error(std::string_view operation, std::string_view path, int error);
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,100 @@
+#include "tools/workspace.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace sandbox_worker::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The name that agents may use for a root besides its real one. With ".." in it the text alone doesn't say
+/// where it leads, and the real name has to do.
+std::string absolute_name(const std::string& directory, const std::string& canonical) {
+  std::error_code ignored;
+  std::string text;
+  for (const auto& part : fs::absolute(directory, ignored).relative_path()) {
+    if (part == "..") return canonical;
+    if (!part.empty() && part != ".") text += "/" + part.string();
+  }
+  return text.empty() ? canonical : text;
+}
+
+std::expected<Root, std::string> open_root(const std::string& directory, Access access) {
+  const auto failed = [&](const std::string& why) {
+    return std::unexpected(fmt::format("cannot use {} as a directory for tools: {}", directory, why));
+  };
+  std::error_code error;
+  const auto canonical = fs::canonical(directory, error);
+  if (error) return failed(error.message());
+  UniqueFd fd(::open(canonical.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return failed(std::generic_category().message(errno));
+  return Root{.path = canonical.string(),
+              .given = absolute_name(directory, canonical.string()),
+              .fd = std::move(fd),
+              .writable = access == Access::read_write};
+}
+
+}  // namespace
+
+std::expected<Workspace, std::string> Workspace::open(std::string workdir,
+                                                      std::vector<std::string> allowed_roots) {
+  Workspace workspace;
+  std::error_code ignored;  // whatever was wrong shows when it is opened
+  fs::create_directories(workdir, ignored);
+  if (auto added = workspace.add_root(std::move(workdir)); !added) return std::unexpected(added.error());
+  for (auto& root : allowed_roots)
+    if (auto added = workspace.add_root(std::move(root)); !added) return std::unexpected(added.error());
+  return workspace;
+}
+
+std::expected<void, std::string> Workspace::add_root(std::string directory, Access access) {
+  auto root = open_root(directory, access);
+  if (!root) return std::unexpected(root.error());
+  roots_.push_back(std::move(*root));
+  return {};
+}
+
+std::expected<OpenedFile, PathError> Workspace::open_file(std::string_view path, int flags) const {
+  if (path.find('\0') != std::string_view::npos) return std::unexpected(refuse(path, EINVAL));
+  const int extra = (flags & O_PATH) != 0 ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  auto opened = open_in_roots(roots_, path, flags | extra);
+  if (!opened) return std::unexpected(refuse(path, opened.error()));
+  return std::move(*opened);
+}
+
+std::expected<ResolvedPath, PathError> Workspace::resolve(std::string_view path,
+                                                          std::optional<mode_t> make_parents) const {
+  if (path.find('\0') != std::string_view::npos) return std::unexpected(refuse(path, EINVAL));
+  auto place = resolve_in_roots(roots_, path, make_parents);
+  if (!place) return std::unexpected(refuse(path, place.error()));
+  if (!is_writable(place->path)) return std::unexpected(path_error("write", path, EROFS));
+  return std::move(*place);
+}
+
+PathError Workspace::refuse(std::string_view path, int error) const {
+  if (path.empty()) return {.error = ENOENT, .text = "the path is empty; name a file"};
+  if (error == EINVAL && path.find('\0') != std::string_view::npos)
+    return {.error = EINVAL, .text = "the path has a NUL byte in it; no file can have such a name"};
+  if (error != EXDEV) return path_error("open", path, error);
+  std::string allowed;
+  for (const auto& root : roots_) allowed += (allowed.empty() ? "" : ", ") + root.path;
+  return {.error = EXDEV,
+          .text = fmt::format(
+              "cannot open {}: it is outside the directories that file tools may touch ({}); use a path "
+              "inside them, or bash",
+              path, allowed)};
+}
+
+bool Workspace::is_writable(std::string_view canonical) const {
+  return std::ranges::all_of(
+      roots_, [&](const Root& root) { return root.writable || !is_within(canonical, root.path); });
+}
+
+}  // namespace sandbox_worker::tools

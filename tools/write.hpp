@@ -1,0 +1,35 @@
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "tools/file_tool_options.hpp"
+#include "tools/tool.hpp"
+
+namespace sandbox_worker::tools {
+
+struct WriteInput {
+  std::string file_path;
+  std::string content;
+};
+
+/// Makes or replaces a file in one step, and the directories on the way. After an error the old file is
+/// whole.
+ToolResult write_file(const FileToolOptions& options, const WriteInput& input, const std::stop_token& stop);
+
+/// write {file_path, content}
+class Write final : public Tool {
+ public:
+  explicit Write(FileToolOptions options);
+  std::string_view name() const noexcept override { return "write"; }
+  boost::asio::awaitable<ToolResult> run(nlohmann::json input) override;
+
+ private:
+  const FileToolOptions options_;
+};
+
+/// What an answer adds when something of the old file couldn't be kept; empty when all was.
+struct ReplacedFile;
+std::string replaced_notes(const ReplacedFile& replaced);
+
+}  // namespace sandbox_worker::tools
