@@ -87,8 +87,7 @@ asio::awaitable<void> Outbox::join_all() {
 
 asio::awaitable<void> Outbox::close(milliseconds limit) {
   Task joined(executor_, join_all());
-  using namespace asio::experimental::awaitable_operators;
-  co_await (joined.join() || sleep_until(steady_clock::now() + limit));
+  co_await within(limit, joined.join());
   for (auto& posting : postings_) {
     if (posting.task.done()) continue;
     log_.error("result given up", {{"id", posting.id}});

@@ -30,6 +30,15 @@ boost::asio::awaitable<std::optional<T>> within(std::chrono::milliseconds limit,
   co_return std::nullopt;
 }
 
+/// The same for an operation without an outcome: did it end in time?
+inline boost::asio::awaitable<bool> within(std::chrono::milliseconds limit,
+                                           boost::asio::awaitable<void> operation) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  const auto outcome =
+      co_await (std::move(operation) || sleep_until(std::chrono::steady_clock::now() + limit));
+  co_return outcome.index() == 0;
+}
+
 /// A door that opens once; any number of coroutines wait for it. Executor: as its waiters.
 class Gate {
  public:

@@ -25,7 +25,7 @@ enum class HttpErrorKind {
   proxy,      // the proxy said no, or can't be reached
   timeout,    // connected, but write, response or stream silence took longer than its limit
   closed,     // the connection ended before the message did
-  malformed,  // not HTTP/1.1
+  malformed,  // the answer is not HTTP/1.1, or the request can't be
   too_large,  // header or body over its limit
 };
 
@@ -57,19 +57,20 @@ struct BaseUrl {
   static std::expected<BaseUrl, std::string> parse(std::string_view url);
 };
 
-/// One per process: where to find proxies and trusted certificates.
+/// One per process: where to find proxies and trusted certificates. A time limit of zero is none.
 struct HttpOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds tls_timeout = std::chrono::seconds(10);
-  std::chrono::milliseconds write_timeout = std::chrono::seconds(30);
-  std::chrono::milliseconds response_timeout = std::chrono::seconds(60);  // to the end of header, and of each body
+  std::chrono::milliseconds write_timeout = std::chrono::seconds(30);  // without progress
+  std::chrono::milliseconds response_timeout =
+      std::chrono::seconds(60);  // to the end of header, and of each body
   std::size_t max_header_bytes = 64 * 1024;
   std::size_t max_body_bytes = 32 * 1024 * 1024;  // of a whole response; a streamed one has no limit
-  std::string https_proxy;  // URL with optional user:password; empty: direct
+  std::string https_proxy;                        // http://[user:password@]host:port; empty: direct
   std::string http_proxy;
   std::string no_proxy;  // comma-separated hosts, .domains, CIDR blocks, *
-  std::string ca_file;   // --ca-file, else SSL_CERT_FILE; empty: the system's, probed
-  std::string ca_dir;    // SSL_CERT_DIR
+  std::string ca_file;   // --ca-file, else SSL_CERT_FILE; added to the system's, which are probed
+  std::string ca_dir;    // SSL_CERT_DIR, in place of the system's
   Headers headers;       // sent with every request unless the request has one of that name
 };
 
@@ -94,14 +95,15 @@ class HttpClient {
   ~HttpClient();
   HttpClient(HttpClient&&) noexcept;
 
-  /// One attempt, whole response. A kept-alive connection that turns out closed before any byte of the response
-  /// is replaced by a new one only when nothing of the request can have been handled.
-  /// `on_sent`: called once when the request is written, before its answer.
+  /// One attempt, whole response. A kept-alive connection that turns out closed before any byte of the
+  /// response is replaced by a new one only when nothing of the request can have been handled. `on_sent`:
+  /// called when the request is written, before its answer; again when it had to be written anew.
   boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request,
                                                                       std::function<void()> on_sent = {});
 
   /// One attempt, up to the end of the response's header.
-  boost::asio::awaitable<std::expected<std::unique_ptr<HttpStream>, HttpError>> open(protocol::Request request);
+  boost::asio::awaitable<std::expected<std::unique_ptr<HttpStream>, HttpError>> open(
+      protocol::Request request);
 
   /// Opens one idle connection, so that the next request doesn't wait for it. Failing is silent: the request
   /// will meet the same error and tell it.
@@ -112,7 +114,8 @@ class HttpClient {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  struct Steps;
+  std::shared_ptr<State> state_;  // shared with the requests under way
 };
 
 }  // namespace sandbox_worker::worker

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tools/file_lock.hpp"
+#include "tools/spill.hpp"
+#include "tools/toolset.hpp"
+#include "tools/workspace.hpp"
+#include "worker/config.hpp"
+
+namespace sandbox_worker::worker {
+
+/// What the tools stand on: the main thread's event loop, the pool, the directories. Lives as long as the process
+/// serves; stop what uses it first.
+class Machine {
+ public:
+  /// The error is a sentence for the operator.
+  static std::expected<std::unique_ptr<Machine>, std::string> open(const Config& config,
+                                                                   const Environment& environment,
+                                                                   const char* const* environ);
+
+  boost::asio::io_context& io() { return io_; }
+  /// Pointers into this object.
+  tools::ToolsetOptions tool_options();
+
+ private:
+  explicit Machine(tools::Workspace workspace);
+
+  boost::asio::io_context io_{1};
+  boost::asio::thread_pool pool_;
+  tools::Workspace workspace_;
+  tools::FileLocks file_locks_;
+  std::optional<tools::SpillStore> spill_;
+  std::vector<std::string> environment_;
+  tools::Limits limits_;
+};
+
+}  // namespace sandbox_worker::worker

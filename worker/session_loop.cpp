@@ -1,0 +1,185 @@
+#include "worker/session_loop.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "protocol/retry.hpp"
+#include "tools/offload.hpp"
+#include "worker/limits.hpp"
+#include "worker/task.hpp"
+#include "worker/wait.hpp"
+
+namespace sandbox_worker::worker {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using protocol::Ledger;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+// wire.md#attach
+constexpr milliseconds kFirstReconnect = 500ms;
+constexpr milliseconds kMaxReconnect = 10s;
+
+}  // namespace
+
+SessionLoop::SessionLoop(Options options, Service& service, Ledger& ledger, Dispatcher& dispatcher, End& end,
+                         const Log& log)
+    : options_(std::move(options)),
+      service_(service),
+      ledger_(ledger),
+      dispatcher_(dispatcher),
+      end_(end),
+      log_(log),
+      idle_timer_(options_.executor, steady_clock::time_point::max()) {}
+
+asio::awaitable<void> SessionLoop::run() {
+  if (!co_await check_session()) co_return;
+  int failures = 0;
+  for (;;) {
+    auto stream = co_await service_.open_stream();
+    std::string why = "the stream ended";
+    if (stream) {
+      co_await follow(**stream);
+      if (end_.is_set()) co_return;
+      if (stream_gave_event_) failures = 0;
+    } else {
+      why = stream.error().message;
+      if (stream.error().fatal) {
+        end_.set(EndReason::failed, "the event stream can't be opened: " + why);
+        co_return;
+      }
+    }
+    const auto delay = protocol::backoff(failures++, kFirstReconnect, kMaxReconnect, random_fraction());
+    log_.warn("reconnecting", {{"why", why}, {"delay_ms", delay.count()}});
+    co_await sleep_until(steady_clock::now() + delay);
+  }
+}
+
+asio::awaitable<bool> SessionLoop::check_session() {
+  for (int attempt = 0;; ++attempt) {
+    auto session = co_await service_.session();
+    if (session) {
+      if (session->terminated) end_.set(EndReason::session_over, "the session is terminated");
+      co_return !session->terminated;
+    }
+    if (session.error().fatal) {
+      end_.set(EndReason::failed, "the session can't be read: " + session.error().message);
+      co_return false;
+    }
+    // The lease bounds how long this may go on.
+    const auto delay = protocol::backoff(attempt, kFirstReconnect, kMaxReconnect, random_fraction());
+    log_.warn("the session can't be read, trying again",
+              {{"why", session.error().message}, {"delay_ms", delay.count()}});
+    co_await sleep_until(steady_clock::now() + delay);
+  }
+}
+
+asio::awaitable<void> SessionLoop::follow(HttpStream& stream) {
+  stream_gave_event_ = stream_broken_ = false;
+  ledger_.begin_attach();
+  const auto since = std::chrono::duration_cast<milliseconds>(steady_clock::now() - options_.started);
+  log_.info(first_attach_ ? "attached" : "attached again", {{"ms", since.count()}});
+  first_attach_ = false;
+  // The stream is read while the history is: a termination must not wait for a slow page.
+  Task history(options_.executor, read_history());
+  co_await read_stream(stream);
+  history.cancel();
+  co_await history.join();
+  ledger_.on_detached(steady_clock::now());
+  arm_idle_timer();
+}
+
+asio::awaitable<void> SessionLoop::read_history() {
+  std::size_t events = 0;
+  const auto outcome = co_await service_.history(
+      [&](protocol::Event event) {
+        ++events;
+        ledger_.on_history(std::move(event));
+      },
+      [&](const std::string& why) { log_.warn("event skipped", {{"why", why}}); });
+  if (outcome) {
+    log_.debug("history read", {{"events", events}});
+  } else {
+    log_.warn("the history can't be read, going on with the stream", {{"why", outcome.error().message}});
+  }
+  apply(ledger_.end_attach(outcome.has_value(), steady_clock::now()));
+}
+
+asio::awaitable<void> SessionLoop::read_stream(HttpStream& stream) {
+  protocol::SseDecoder decoder(kMaxEventBytes);
+  std::vector<protocol::SseEvent> events;
+  for (;;) {
+    const auto bytes = co_await stream.read(options_.stream_silence);
+    if (!bytes) {
+      log_.warn("the stream broke", {{"why", bytes.error().message}});
+      co_return;
+    }
+    if (bytes->empty()) co_return;
+    decoder.feed(*bytes, [&](protocol::SseEvent event) { events.push_back(std::move(event)); });
+    for (auto& event : events) {
+      co_await on_sse(std::move(event));
+      if (end_.is_set() || stream_broken_) co_return;
+    }
+    events.clear();
+  }
+}
+
+asio::awaitable<void> SessionLoop::on_sse(protocol::SseEvent event) {
+  if (event.name == "ping") co_return;
+  if (event.name == "error") {
+    log_.warn("the stream sent an error and ends");
+    stream_broken_ = true;
+    co_return;
+  }
+  if (event.oversized) {
+    log_.warn("event skipped", {{"why", "over the size limit"}, {"bytes", event.size}});
+    co_return;
+  }
+  auto parsed = event.data.size() < kMaxInlineBytes
+                    ? protocol::parse_event(event.data)
+                    : co_await tools::offload(
+                          options_.pool, [&](std::stop_token) { return protocol::parse_event(event.data); });
+  stream_gave_event_ = true;
+  if (!parsed) {
+    log_.warn("event skipped", {{"why", "malformed: " + parsed.error().message}});
+    co_return;
+  }
+  apply(ledger_.on_live(std::move(*parsed), steady_clock::now()));
+}
+
+void SessionLoop::on_closed(const std::string& id) {
+  ledger_.on_closed(id, steady_clock::now());
+  arm_idle_timer();
+}
+
+void SessionLoop::apply(Ledger::Actions actions) {
+  for (auto& action : actions) {
+    if (auto* run = std::get_if<Ledger::Run>(&action)) {
+      dispatcher_.run(std::move(*run));
+    } else if (const auto* cancel = std::get_if<Ledger::Cancel>(&action)) {
+      dispatcher_.cancel(cancel->id, cancel->reason);
+    } else if (const auto* drop = std::get_if<Ledger::Drop>(&action)) {
+      log_.info("call dropped", {{"id", drop->id}, {"why", drop->reason}});
+    } else {
+      const bool deleted = std::get<Ledger::End>(action).deleted;
+      end_.set(EndReason::session_over, deleted ? "the session was deleted" : "the session is terminated");
+    }
+  }
+  arm_idle_timer();
+}
+
+void SessionLoop::arm_idle_timer() {
+  const auto deadline = ledger_.idle_deadline().value_or(steady_clock::time_point::max());
+  if (idle_timer_.expiry() == deadline) return;
+  idle_timer_.expires_at(deadline);
+  idle_timer_.async_wait([this](boost::system::error_code error) {
+    if (error) return;  // armed anew, or we are gone
+    const auto due = ledger_.idle_deadline();
+    if (due && steady_clock::now() >= *due) end_.set(EndReason::idle, "the session is idle");
+  });
+}
+
+}  // namespace sandbox_worker::worker

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <string>
+
+#include "protocol/ledger.hpp"
+#include "protocol/sse.hpp"
+#include "worker/client/service.hpp"
+#include "worker/dispatcher.hpp"
+#include "worker/end.hpp"
+#include "worker/log.hpp"
+
+namespace sandbox_worker::worker {
+
+/// Keeps a stream open, reads the history after each opening, and carries out what the ledger decides.
+/// Executor: one, for everything. References outlive run().
+class SessionLoop {
+ public:
+  struct Options {
+    boost::asio::any_io_executor executor;
+    boost::asio::any_io_executor pool;  // decodes large events
+    std::chrono::milliseconds stream_silence;
+    std::chrono::milliseconds max_idle;
+    std::chrono::steady_clock::time_point started;  // for the log
+  };
+
+  SessionLoop(Options options, Service& service, protocol::Ledger& ledger, Dispatcher& dispatcher, End& end,
+              const Log& log);
+
+  /// Until it is cancelled, or the session can't be served any more.
+  boost::asio::awaitable<void> run();
+
+  /// A call's answer is with the service, or there will be none.
+  void on_closed(const std::string& id);
+
+ private:
+  boost::asio::awaitable<bool> check_session();
+  boost::asio::awaitable<void> follow(HttpStream& stream);
+  boost::asio::awaitable<void> read_history();
+  boost::asio::awaitable<void> read_stream(HttpStream& stream);
+  boost::asio::awaitable<void> on_sse(protocol::SseEvent event);
+  void apply(protocol::Ledger::Actions actions);
+  void arm_idle_timer();
+
+  const Options options_;
+  Service& service_;
+  protocol::Ledger& ledger_;
+  Dispatcher& dispatcher_;
+  End& end_;
+  const Log& log_;
+
+  boost::asio::steady_timer idle_timer_;
+  bool first_attach_ = true;
+  bool stream_gave_event_ = false;  // of the stream that is open
+  bool stream_broken_ = false;      // it said that it ends
+};
+
+}  // namespace sandbox_worker::worker
