@@ -11,6 +11,8 @@
 #include <tuple>
 #include <utility>
 
+#include "tools/text.hpp"
+
 namespace sandbox_worker::tools {
 namespace {
 
@@ -44,8 +46,10 @@ class TemporaryFile {
       if (written < 0 && errno != EINTR) return errno;
       if (written > 0) bytes.remove_prefix(static_cast<std::size_t>(written));
     }
-    return ::fsync(fd_.get()) == 0 ? 0 : errno;
+    return 0;
   }
+
+  int sync() { return ::fsync(fd_.get()) == 0 ? 0 : errno; }
 
   int take_place_of(const std::string& name) {
     if (::renameat(directory_, name_.c_str(), directory_, name.c_str()) != 0) return errno;
@@ -80,7 +84,8 @@ void copy_attributes(int from, int to) {
   }
 }
 
-/// Gives `fd` what `old` has. The order counts: a change of owner drops capabilities and the set-id bits.
+/// Gives `fd`, whose content is complete, what `old` has. The order counts: a write or a change of owner
+/// drops capabilities and the set-id bits.
 int keep_metadata(const RegularFile& old, int fd, ReplacedFile& replaced) {
   struct stat made{};
   if (::fstat(fd, &made) != 0) return errno;
@@ -92,6 +97,8 @@ int keep_metadata(const RegularFile& old, int fd, ReplacedFile& replaced) {
       std::ignore = ::fchown(fd, static_cast<uid_t>(-1), old.info.st_gid);
     }
   }
+  constexpr auto kAccessList = "system.posix_acl_access";  // the directory may have given one to the new file
+  if (::fgetxattr(old.fd.get(), kAccessList, nullptr, 0) < 0) ::fremovexattr(fd, kAccessList);
   copy_attributes(old.fd.get(), fd);
   return ::fchmod(fd, mode) == 0 ? 0 : errno;
 }
@@ -102,12 +109,21 @@ bool same_time(const timespec& a, const timespec& b) {
 
 /// Whether what is at `place` is still what `old` was when it was opened. The change time is not compared: it
 /// moves with each new hard link or chmod, which don't change the content.
-bool unchanged(const ResolvedPath& place, const RegularFile* old) {
+bool unchanged(const ResolvedPath& place, const RegularFile& old) {
   struct stat now{};
-  const bool there = ::fstatat(place.parent.get(), place.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
-  if (old == nullptr) return !there;
-  return there && now.st_dev == old->info.st_dev && now.st_ino == old->info.st_ino &&
-         now.st_size == old->info.st_size && same_time(now.st_mtim, old->info.st_mtim);
+  if (::fstatat(place.parent.get(), place.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  return now.st_dev == old.info.st_dev && now.st_ino == old.info.st_ino && now.st_size == old.info.st_size &&
+         same_time(now.st_mtim, old.info.st_mtim);
+}
+
+/// Without a right to make files in the directory nothing can be replaced in one step, whoever owns the file.
+PathError cannot_create(std::string_view path, int error) {
+  if (error != EACCES && error != EPERM) return path_error("write", path, error);
+  return {.error = error,
+          .text = fmt::format(
+              "cannot write {}: no permission to make files in its directory; see ls -ld, or write it in "
+              "place with bash: cat >",
+              path)};
 }
 
 }  // namespace
@@ -126,16 +142,27 @@ std::expected<ReplacedFile, PathError> replace_file(const ResolvedPath& place, s
 
   ReplacedFile replaced;
   TemporaryFile temporary(parent);
-  if (const int error = temporary.create(content.old != nullptr ? 0600 : content.new_file_mode))
-    return failed(error);
+  const auto mode = content.old != nullptr ? mode_t{0600} : content.new_file_mode;
+  if (const int error = temporary.create(mode)) return std::unexpected(cannot_create(path, error));
+  if (const int error = temporary.write(content.bytes, stop)) return failed(error);
   if (content.old != nullptr) {
     if (const int error = keep_metadata(*content.old, temporary.fd(), replaced)) return failed(error);
-    if (content.old->info.st_nlink > 1) replaced.other_links = content.old->info.st_nlink - 1;
+    replaced.other_links = content.old->info.st_nlink - 1;
   }
-  if (const int error = temporary.write(content.bytes, stop)) return failed(error);
-  if (!unchanged(place, content.old)) return failed(EAGAIN);
+  if (const int error = temporary.sync()) return failed(error);
+  if (content.based_on_old && !unchanged(place, *content.old)) return failed(ESTALE);
   if (const int error = temporary.take_place_of(place.name)) return failed(error);
   return replaced;
+}
+
+std::string replaced_notes(const ReplacedFile& replaced) {
+  std::string notes;
+  if (replaced.other_links > 0)
+    notes += fmt::format("; it had {}, which {} the old content",
+                         count_words(replaced.other_links, "other hard link"),
+                         replaced.other_links == 1 ? "keeps" : "keep");
+  if (replaced.owner_lost) notes += "; its owner could not be kept";
+  return notes;
 }
 
 }  // namespace sandbox_worker::tools

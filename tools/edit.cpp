@@ -13,7 +13,6 @@
 #include "tools/offload.hpp"
 #include "tools/text.hpp"
 #include "tools/workspace.hpp"
-#include "tools/write.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -35,7 +34,7 @@ std::string answer(const EditInput& input, const EditedText& edited, const Repla
 
 std::expected<std::string, std::string> content_of(const RegularFile& file, const EditInput& input,
                                                    std::size_t limit, const std::stop_token& stop) {
-  auto content = read_up_to(file.fd.get(), limit + 1, stop);
+  auto content = read_up_to(file, limit + 1, stop);
   if (!content && content.error() == ECANCELED) return std::unexpected("interrupted; the file is unchanged");
   if (!content) return std::unexpected(system_error_text("read", input.file_path, content.error()));
   if (content->size() > limit)
@@ -65,8 +64,8 @@ ToolResult edit_file(const FileToolOptions& options, const EditInput& input, con
       .old_string = input.old_string, .new_string = input.new_string, .replace_all = input.replace_all};
   const auto edited = edit_text(*content, replacement, options.limits.max_edit_bytes);
   if (!edited) return failure(fmt::format("{}: {}", input.file_path, edited.error()));
-  const auto replaced =
-      replace_file(*place, input.file_path, {.bytes = edited->content, .old = &**old}, stop);
+  const auto replaced = replace_file(*place, input.file_path,
+                                     {.bytes = edited->content, .old = &**old, .based_on_old = true}, stop);
   if (!replaced) return failure(replaced.error().text);
   return ToolResult::text(answer(input, *edited, *replaced));
 }

@@ -13,12 +13,12 @@ namespace sandbox_worker::tools {
 namespace {
 
 constexpr std::size_t kBlock = 256 * 1024;
-constexpr off_t kMaxCounted = off_t{1} << 30;  // a second or so from a disk
+constexpr off_t kMaxCounted = off_t{256} << 20;  // a second or so from a slow disk
 
 /// Gives a file's bytes block by block until `use` returns false, the file ends or `stop` is asked.
 template <class Use>
 std::expected<void, int> each_block(int fd, const std::stop_token& stop, Use use) {
-  const auto buffer = std::make_unique<std::array<char, kBlock>>();
+  const auto buffer = std::make_unique_for_overwrite<std::array<char, kBlock>>();
   for (off_t offset = 0;;) {
     if (stop.stop_requested()) return std::unexpected(ECANCELED);
     const auto got = read_at(fd, *buffer, offset);

@@ -29,7 +29,7 @@ std::expected<Content, std::string> media_content(const RegularFile& file, std::
   };
   const auto size = static_cast<unsigned long long>(file.info.st_size);
   if (size > limit) return too_large(size);
-  auto bytes = read_up_to(file.fd.get(), limit + 1, stop);
+  auto bytes = read_up_to(file, limit + 1, stop);
   if (!bytes && bytes.error() == ECANCELED) return std::unexpected("interrupted before the file was read");
   if (!bytes) return std::unexpected(system_error_text("read", path, bytes.error()));
   if (bytes->size() > limit) return too_large(bytes->size());

@@ -119,7 +119,9 @@ std::vector<std::string> near_names(const Workspace& workspace, std::string_view
     for (const auto& candidate : found) {
       auto whole = directory + candidate.name + rest;
       if (!rest.empty() && !workspace.open_file(whole, O_PATH)) continue;
-      names.push_back(show_text(std::move(whole)).text);
+      auto shown = show_text(std::move(whole));
+      if (shown.replaced > 0) shown.text += " (its name is not UTF-8: rename it with bash)";
+      names.push_back(std::move(shown.text));
       if (names.size() == kMaxNames) break;
     }
     return names;

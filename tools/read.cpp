@@ -55,7 +55,7 @@ class Reading {
 
   ToolResult whole() const {
     if (size() > static_cast<off_t>(limits_.max_read_bytes)) return too_large();
-    auto bytes = read_up_to(file_.fd.get(), limits_.max_read_bytes + 1, stop_);
+    auto bytes = read_up_to(file_, limits_.max_read_bytes + 1, stop_);
     if (!bytes) return system_error(bytes.error());
     if (bytes->size() > limits_.max_read_bytes) return too_large();
     return text(std::move(*bytes));

@@ -89,14 +89,20 @@ std::expected<std::size_t, int> read_at(int fd, std::span<char> buffer, off_t of
   return filled;
 }
 
-std::expected<std::string, int> read_up_to(int fd, std::size_t limit, const std::stop_token& stop) {
+std::expected<std::string, int> read_up_to(const RegularFile& file, std::size_t limit,
+                                           const std::stop_token& stop) {
+  // One byte more than the file should have shows its end; it may have grown, and files of /proc have no
+  // size.
+  const auto expected = std::min(limit, static_cast<std::size_t>(file.info.st_size) + 1);
   std::string bytes;
+  bytes.reserve(expected);
   while (bytes.size() < limit) {
     if (stop.stop_requested()) return std::unexpected(ECANCELED);
     const auto before = bytes.size();
-    const auto wanted = std::min(kBlock, limit - before);
+    const auto wanted =
+        before < expected ? std::min(kBlock, expected - before) : std::min(kBlock, limit - before);
     bytes.resize(before + wanted);
-    const auto got = read_at(fd, {bytes.data() + before, wanted}, static_cast<off_t>(before));
+    const auto got = read_at(file.fd.get(), {bytes.data() + before, wanted}, static_cast<off_t>(before));
     if (!got) return std::unexpected(got.error());
     bytes.resize(before + *got);
     if (*got < wanted) break;

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <expected>
-#include <functional>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -36,6 +35,7 @@ PathError not_regular(std::string_view operation, std::string_view path, mode_t 
 std::expected<std::size_t, int> read_at(int fd, std::span<char> buffer, off_t offset);
 
 /// The whole file, or its first `limit` bytes; ECANCELED when asked to stop.
-std::expected<std::string, int> read_up_to(int fd, std::size_t limit, const std::stop_token& stop);
+std::expected<std::string, int> read_up_to(const RegularFile& file, std::size_t limit,
+                                           const std::stop_token& stop);
 
 }  // namespace sandbox_worker::tools

@@ -7,22 +7,11 @@
 #include "tools/atomic_file.hpp"
 #include "tools/file_lock.hpp"
 #include "tools/input.hpp"
-#include "tools/near_names.hpp"
 #include "tools/offload.hpp"
 #include "tools/text.hpp"
 #include "tools/workspace.hpp"
 
 namespace sandbox_worker::tools {
-
-std::string replaced_notes(const ReplacedFile& replaced) {
-  std::string notes;
-  if (replaced.other_links > 0)
-    notes += fmt::format("; it had {}, which {} the old content",
-                         count_words(replaced.other_links, "other hard link"),
-                         replaced.other_links == 1 ? "keeps" : "keep");
-  if (replaced.owner_lost) notes += "; its owner could not be kept";
-  return notes;
-}
 
 ToolResult write_file(const FileToolOptions& options, const WriteInput& input, const std::stop_token& stop) {
   const auto failed = [](const PathError& error) { return ToolResult::error("write: " + error.text); };

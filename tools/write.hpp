@@ -28,8 +28,4 @@ class Write final : public Tool {
   const FileToolOptions options_;
 };
 
-/// What an answer adds when something of the old file couldn't be kept; empty when all was.
-struct ReplacedFile;
-std::string replaced_notes(const ReplacedFile& replaced);
-
 }  // namespace sandbox_worker::tools

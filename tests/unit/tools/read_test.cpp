@@ -272,7 +272,8 @@ TEST_CASE("read: names of real trees") {
     CHECK(tools.read({{"file_path", name}}) == name);
   }
   tools.dir.write("bad\xFFname", "x");
-  CHECK(tools.read({{"file_path", "badXname"}}).ends_with("did you mean bad\uFFFDname?"));
+  CHECK(tools.read({{"file_path", "badXname"}})
+            .ends_with("did you mean bad\uFFFDname (its name is not UTF-8: rename it with bash)?"));
 }
 
 TEST_CASE("read: wrong input is said, outside paths are refused, an interrupted read says so") {

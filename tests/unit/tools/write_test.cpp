@@ -189,19 +189,6 @@ TEST_CASE("write: a full and a read-only file system") {
   ::umount2(mounted.c_str(), MNT_DETACH);
 }
 
-TEST_CASE("write: a file that may not be written stays") {
-  FileTools tools;
-  tools.dir.write("f", "old");
-  ::chmod((tools.dir / "f").c_str(), 0444);
-  if (::access((tools.dir / "f").c_str(), W_OK) == 0) {
-    MESSAGE("root may write everything: not tested");
-    return;
-  }
-  CHECK(write(tools, "f", "new") ==
-        "error: write: cannot write f: permission denied; see its mode and owner with bash: ls -ld");
-  CHECK(tools.dir.read("f") == "old");
-}
-
 TEST_CASE("write: an interrupted write changes nothing") {
   FileTools tools;
   tools.dir.write("f", "old");
