@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "worker/client/tls_socket_bio.hpp"
+
 namespace sandbox_worker::tests {
 
 namespace {
@@ -65,7 +67,9 @@ void Peer::start_tls(const Identity& identity) {
   SSL_CTX_use_certificate(context_, identity.certificate.get());
   SSL_CTX_use_PrivateKey(context_, identity.key.get());
   ssl_ = SSL_new(context_);
-  SSL_set_fd(ssl_, socket_.get());
+  // Its own socket BIO would raise SIGPIPE when a client leaves early.
+  auto* bio = worker::make_socket_bio(socket_.get());
+  SSL_set_bio(ssl_, bio, bio);
   if (SSL_accept(ssl_) != 1) throw std::runtime_error("no handshake");
 }
 
@@ -123,6 +127,10 @@ void Peer::wait_closed() {
 void Peer::reset() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void Peer::cut() {
+  ::shutdown(socket_.get(), SHUT_RDWR);
 }
 
 LoopbackServer::LoopbackServer(Script script, Family family)

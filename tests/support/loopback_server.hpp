@@ -37,6 +37,8 @@ class Peer {
   void wait_closed();
   /// Closes with a reset in place of an orderly end.
   void reset();
+  /// Ends the connection without TLS's own goodbye.
+  void cut();
 
  private:
   std::size_t read_some(char* data, std::size_t size);
@@ -68,8 +70,8 @@ class LoopbackServer {
   void accept_all();
 
   Script script_;
-  tools::UniqueFd listener_;
   std::uint16_t port_ = 0;
+  tools::UniqueFd listener_;
   std::atomic<int> connections_ = 0;
   std::mutex mutex_;  // for the two below
   std::vector<int> open_;

@@ -41,7 +41,9 @@ Identity blank(const std::string& common_name, long serial, int from_day, int to
 
 }  // namespace
 
-TestCa::TestCa() : authority_(blank("Test Authority", 1, -1000, 1000)) {
+TestCa::TestCa()
+    // Of two authorities with one name, each is taken for the issuer of what the other signed.
+    : authority_(blank("Test Authority " + file_.path(), 1, -1000, 1000)) {
   X509* certificate = authority_.certificate.get();
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
   add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE");

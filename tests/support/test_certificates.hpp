@@ -37,8 +37,8 @@ class TestCa {
   const std::string& file() const { return file_.path(); }
 
  private:
-  Identity authority_;
   TempFile file_;
+  Identity authority_;
 };
 
 }  // namespace sandbox_worker::tests

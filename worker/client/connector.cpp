@@ -40,66 +40,55 @@ const Proxy* Connector::forward_proxy() const {
 
 asio::awaitable<Connector::Connected> Connector::connect() {
   if (!proxy_) co_return std::unexpected(HttpError{HttpErrorKind::proxy, proxy_.error()});
-  const bool by_proxy = proxy_->has_value();
-  const std::string host = by_proxy ? (*proxy_)->host : base_.host;
-  const std::uint16_t port = by_proxy ? (*proxy_)->port : base_.port;
-  auto connected = co_await reach(host, port);
-  if (!connected) {
-    if (by_proxy) {
-      connected.error().kind = HttpErrorKind::proxy;
-      connected.error().message = fmt::format("proxy {}: {}", (*proxy_)->name(), connected.error().message);
-    }
-    co_return connected;
-  }
-  if (base_.tls && by_proxy) connected = co_await tunnel(std::move(*connected));
+  const auto& proxy = *proxy_;
+  auto connected = proxy ? co_await reach(proxy->host, proxy->port) : co_await reach(base_.host, base_.port);
+  if (base_.tls && proxy && connected) connected = co_await tunnel(std::move(*connected));
   if (base_.tls && connected) connected = co_await secure(std::move(*connected));
   co_return connected;
 }
 
 asio::awaitable<Connector::Connected> Connector::reach(std::string host, std::uint16_t port) {
   const auto deadline = deadline_after(connect_timeout_);
+  const auto failure = [&](HttpErrorKind kind, const std::string& what, const std::string& why) {
+    const auto& proxy = *proxy_;
+    return std::unexpected(HttpError{proxy ? HttpErrorKind::proxy : kind,
+                                     fmt::format("{}: {}", proxy ? "proxy " + proxy->name() : what, why)});
+  };
   auto addresses = co_await resolver_.resolve(host, deadline);
-  if (!addresses) {
-    co_return std::unexpected(
-        HttpError{HttpErrorKind::resolve, fmt::format("{}: {}", host, addresses.error())});
-  }
+  if (!addresses) co_return failure(HttpErrorKind::resolve, host, addresses.error());
   auto socket = co_await dial(executor_, std::move(*addresses), port, deadline);
   if (!socket) {
     std::string reason = errno_text(socket.error());
     if (Clock::now() >= deadline) reason += " within " + duration_text(connect_timeout_);
-    co_return std::unexpected(
-        HttpError{HttpErrorKind::connect, fmt::format("connect to {}: {}", host_port(host, port), reason)});
+    co_return failure(HttpErrorKind::connect, "connect to " + host_port(host, port), reason);
   }
   co_return std::make_unique<Connection>(executor_, std::move(*socket));
 }
 
 asio::awaitable<Connector::Connected> Connector::tunnel(std::unique_ptr<Connection> connection) {
-  const Proxy proxy = **proxy_;
+  const Proxy& proxy = **proxy_;
   const auto deadline = deadline_after(connect_timeout_);
-  const auto failure = [&](std::string_view why) {
-    return std::unexpected(HttpError{HttpErrorKind::proxy, fmt::format("proxy {} {}", proxy.name(), why)});
+  const std::string where = fmt::format("proxy {} on CONNECT to {}", proxy.name(), peer_);
+  const auto failure = [](std::string message) {
+    return std::unexpected(HttpError{HttpErrorKind::proxy, std::move(message)});
   };
-  const auto unanswered = fmt::format("did not answer CONNECT to {}", peer_);
 
   const std::string request = connect_request(peer_, proxy);
   RequestWriter writer(*connection);
   auto written = co_await writer.write(request, {}, connect_timeout_);
-  if (!written) co_return failure(unanswered);
+  if (!written) co_return failure(fmt::format("{}: {}", where, written.error().reason));
 
-  ResponseReader reader(std::move(connection), proxy.name(),
+  ResponseReader reader(std::move(connection), where,
                         {.header_bytes = kProxyHeaderBytes, .body_bytes = 0, .no_body = true});
   auto read = co_await reader.read_header(deadline, connect_timeout_);
-  if (!read && read.error().kind == HttpErrorKind::timeout) {
-    co_return failure(unanswered + " within " + duration_text(connect_timeout_));
-  }
-  if (!read) co_return failure(fmt::format("{}: {}", unanswered, read.error().message));
+  if (!read) co_return failure(std::move(read.error().message));
   const auto& answer = reader.parser();
   if (answer.status / 100 != 2) {
-    co_return failure(
-        fmt::format("refused CONNECT to {}: {} {}", peer_, answer.status, one_line(answer.reason)));
+    co_return failure(fmt::format("proxy {} refused CONNECT to {}: {} {}", proxy.name(), peer_, answer.status,
+                                  one_line(answer.reason)));
   }
   auto opened = reader.take_tunnel();
-  if (!opened) co_return failure(fmt::format("sent something unasked after CONNECT to {}", peer_));
+  if (!opened) co_return failure(where + ": it sent more than an answer");
   co_return opened;
 }
 

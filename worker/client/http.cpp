@@ -43,7 +43,7 @@ struct HttpClient::State {
 namespace {
 
 /// A server may refuse a large body and close while we still write: its answer is then worth more than the
-/// error of the write. It is here by now, or nearly.
+/// error of the write. It is here, or on its way.
 constexpr auto kEarlyAnswer = 1000ms;
 
 using Reading = std::expected<std::unique_ptr<ResponseReader>, HttpError>;
@@ -80,8 +80,10 @@ asio::awaitable<Reading> exchange(std::unique_ptr<Connection> connection, std::s
   if (!written && !cut) {
     co_return std::unexpected(write_failure(peer, written.error(), options, writer.has_begun()));
   }
+  // What a server that takes no more has said, it has said by now.
+  const bool stalled = cut && written.error().kind == IoError::Kind::timeout;
   const auto limit = cut ? std::chrono::milliseconds(kEarlyAnswer) : options.response_timeout;
-  auto read = co_await reader->read_header(deadline_after(limit), limit);
+  auto read = co_await reader->read_header(stalled ? Clock::now() : deadline_after(limit), limit);
   begun = reader->has_begun();
   if (read && cut) reader->must_close();
   if (read) co_return reader;

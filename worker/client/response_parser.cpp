@@ -78,17 +78,17 @@ std::expected<std::size_t, ResponseParser::Error> ResponseParser::feed(std::stri
     const std::size_t taken = machine_->put(boost::asio::buffer(rest.data(), rest.size()), error);
     used += taken;
     if (error == http::error::header_limit) {
-      return std::unexpected(
-          Error{HttpErrorKind::too_large, fmt::format("header is over {}", size_text(limits_.header_bytes))});
+      return std::unexpected(Error{HttpErrorKind::too_large, fmt::format("header of the answer is over {}",
+                                                                         size_text(limits_.header_bytes))});
     }
     if (error == http::error::body_limit) {
       return std::unexpected(
           Error{HttpErrorKind::too_large,
-                fmt::format("body is over {}", size_text(limits_.body_bytes.value_or(0)))});
+                fmt::format("body of the answer is over {}", size_text(limits_.body_bytes.value_or(0)))});
     }
     if (error && error != http::error::need_more) {
       return std::unexpected(
-          Error{HttpErrorKind::malformed, fmt::format("not HTTP/1.1: {}", error.message())});
+          Error{HttpErrorKind::malformed, fmt::format("answer is not HTTP/1.1: {}", error.message())});
     }
     const bool interim = machine_->is_done() && status / 100 == 1 && status != 101;
     if (interim) restart();
@@ -105,7 +105,7 @@ std::expected<void, ResponseParser::Error> ResponseParser::feed_end() {
   } else {
     error = http::error::end_of_stream;
   }
-  if (error) return std::unexpected(Error{HttpErrorKind::closed, "connection closed"});
+  if (error) return std::unexpected(Error{HttpErrorKind::closed, "answer is not whole"});
   return {};
 }
 

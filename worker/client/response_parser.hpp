@@ -22,7 +22,7 @@ class ResponseParser {
   };
   struct Error {
     HttpErrorKind kind{};  // malformed, too_large or closed
-    std::string reason;    // as the end of a sentence
+    std::string reason;    // as what follows "the"
   };
 
   explicit ResponseParser(Limits limits);

@@ -66,7 +66,7 @@ std::expected<void, HttpError> ResponseReader::parse() {
   const auto used = parser_.feed({buffer_.data(), filled_});
   if (!used) {
     return std::unexpected(
-        HttpError{used.error().kind, fmt::format("{}: the answer's {}", peer_, used.error().reason), true});
+        HttpError{used.error().kind, fmt::format("{}: the {}", peer_, used.error().reason), true});
   }
   filled_ -= *used;
   std::memmove(buffer_.data(), buffer_.data() + *used, filled_);
