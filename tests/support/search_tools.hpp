@@ -1,0 +1,48 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/support/temp_dir.hpp"
+#include "tools/search_place.hpp"
+#include "tools/tool_result.hpp"
+#include "tools/workspace.hpp"
+
+namespace sandbox_worker::testing {
+
+/// A new, empty workdir and what glob and grep need to search it.
+struct SearchTools {
+  TempDir dir;
+  std::string root = std::filesystem::canonical(dir.path()).string();
+  tools::Workspace workspace = tools::Workspace::open(root, {}).value();
+  boost::asio::thread_pool pool{3};
+  tools::SearchOptions options{.workspace = &workspace,
+                               .pool = pool.get_executor(),
+                               .limits = {},
+                               .threads = 3,
+                               .home = "",
+                               .xdg_config = "",
+                               .make_store = {}};
+
+  void write(const std::string& path, const std::string& text) const {
+    const auto full = std::filesystem::path(root) / path;
+    std::filesystem::create_directories(full.parent_path());
+    std::ofstream(full, std::ios::binary) << text;
+  }
+
+  static std::string text_of(const tools::ToolResult& result) {
+    std::string text = result.is_error ? "error: " : "";
+    return text + std::get<tools::TextContent>(result.content.at(0)).text;
+  }
+
+  /// `text` without the workdir in front of the paths.
+  std::string relative(std::string text) const {
+    for (std::size_t at = 0; (at = text.find(root + "/", at)) != std::string::npos;)
+      text.erase(at, root.size() + 1);
+    return text;
+  }
+};
+
+}  // namespace sandbox_worker::testing

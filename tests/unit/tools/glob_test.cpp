@@ -1,0 +1,103 @@
+#include "tools/glob.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/search_tools.hpp"
+
+using sandbox_worker::testing::SearchTools;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string glob(const SearchTools& tree, std::string_view pattern, std::string_view path = ".") {
+  const sandbox_worker::tools::Glob tool(tree.options);
+  return tree.relative(SearchTools::text_of(tool.search(pattern, path, {})));
+}
+
+void touch(const SearchTools& tree, const std::string& path, std::int64_t seconds) {
+  tree.write(path, "");
+  const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, (tree.root + "/" + path).c_str(), times, 0) == 0);
+}
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("glob: newest first, ties by path, absolute") {
+  SearchTools tree;
+  touch(tree, "old.c", 100);
+  touch(tree, "src/b.c", 200);
+  touch(tree, "src/a.c", 200);
+  touch(tree, "new.c", 300);
+  touch(tree, "new.h", 400);
+  CHECK(glob(tree, "**/*.c") == "new.c\nsrc/a.c\nsrc/b.c\nold.c");
+  CHECK(glob(tree, "*.c", "src") == "src/a.c\nsrc/b.c");
+  CHECK(glob(tree, "src/*.c") == "src/a.c\nsrc/b.c");
+  CHECK(glob(tree, "./src/a.c") == "src/a.c");
+  CHECK(glob(tree, tree.root + "/src/*.c", "elsewhere") == "src/a.c\nsrc/b.c");
+}
+
+TEST_CASE("glob: what doesn't fit is counted") {
+  SearchTools tree;
+  for (int i = 0; i < 205; ++i) touch(tree, "f" + std::to_string(i), 1000 + i);
+  const std::string text = glob(tree, "f*");
+  CHECK(text.starts_with("f204\nf203\n"));
+  CHECK(has(text, "\nf5\n[5 more matching files not shown"));
+}
+
+TEST_CASE("glob: ignored files are left out and counted, unless they are named") {
+  SearchTools tree;
+  tree.write(".gitignore", "build/\n*.log\n");
+  for (const char* path : {"a.c", "build/b.c", "build/x/c.c", "node_modules/m/d.c", "e.log"})
+    tree.write(path, "");
+  const std::string all = glob(tree, "**/*.c");
+  CHECK(all.starts_with("a.c\n[3 matching files ignored"));
+  CHECK(has(glob(tree, "build/*.c"), "build/b.c"));
+  CHECK(has(glob(tree, "**/*.c", "build"), "build/x/c.c"));
+  CHECK(has(glob(tree, "node_modules/m/*"), "node_modules/m/d.c"));
+  CHECK(glob(tree, "*.log").starts_with("(no matches)"));
+}
+
+TEST_CASE("glob: no match, and what may help") {
+  SearchTools tree;
+  tree.write("src/a.c", "");
+  CHECK(glob(tree, "**/*.x") == "(no matches)");
+  CHECK(has(glob(tree, "a.c"), "**/a.c"));
+  CHECK(glob(tree, "lib/*.c").starts_with("(no matches: "));
+}
+
+TEST_CASE("glob: errors") {
+  SearchTools tree;
+  tree.write("a", "");
+  CHECK(::mkfifo((tree.root + "/fifo").c_str(), 0600) == 0);
+  for (const char* pattern : {"", "../*", "a/../b", "{..,a}/b", "{a", "src/", "/etc/*", "/*"}) {
+    CHECK_MESSAGE(glob(tree, pattern).starts_with("error: glob: "), pattern);
+  }
+  for (const char* path : {"/etc", "missing", "a", "fifo", "/dev"}) {
+    CHECK_MESSAGE(glob(tree, "*", path).starts_with("error: glob: "), path);
+  }
+}
+
+TEST_CASE("glob: a link out of the root is not followed") {
+  SearchTools tree;
+  CHECK(::symlink("/etc", (tree.root + "/out").c_str()) == 0);
+  CHECK(glob(tree, "**/passwd") == "(no matches)");
+  CHECK(glob(tree, "out/passwd").starts_with("error: "));
+}
+
+TEST_CASE("glob: interrupted, it says so") {
+  SearchTools tree;
+  tree.write("a", "");
+  std::stop_source stop;
+  stop.request_stop();
+  const sandbox_worker::tools::Glob tool(tree.options);
+  const auto result = tool.search("*", ".", stop.get_token());
+  CHECK(result.is_error);
+  CHECK(has(SearchTools::text_of(result), "interrupted"));
+}

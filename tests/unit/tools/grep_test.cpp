@@ -1,0 +1,206 @@
+#include "tools/grep.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/search_tools.hpp"
+#include "tools/grep_report.hpp"
+#include "tools/grep_search.hpp"
+
+using namespace sandbox_worker::tools;
+using sandbox_worker::testing::SearchTools;
+
+namespace {
+
+std::string grep(const SearchTools& tree, std::string_view pattern, std::string_view path = ".") {
+  const Grep tool(tree.options);
+  return tree.relative(SearchTools::text_of(tool.search(pattern, path, {})));
+}
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string utf16(std::string_view ascii, bool little) {
+  std::string out = little ? "\xFF\xFE" : "\xFE\xFF";
+  for (const char c : ascii) out += little ? std::string{c, '\0'} : std::string{'\0', c};
+  return out;
+}
+
+class StringStore final : public OverflowStore {
+ public:
+  explicit StringStore(std::string& text) : text_(text) {}
+  void write(std::string_view text) override { text_ += text; }
+  std::string note() override { return "[all of it is in the store]"; }
+
+ private:
+  std::string& text_;
+};
+
+}  // namespace
+
+TEST_CASE("grep: path, line and text, in the order of the paths") {
+  SearchTools tree;
+  tree.write("b.c", "one\ntwo foo\n");
+  tree.write("a/z.c", "foo\r\nx\nfoo");
+  tree.write("a.c", "foo\n");
+  CHECK(grep(tree, "foo") == "a.c:1:foo\na/z.c:1:foo\na/z.c:3:foo\nb.c:2:two foo\n");
+  CHECK(grep(tree, "foo$", "a") == "a/z.c:1:foo\na/z.c:3:foo\n");
+  CHECK(grep(tree, "tw[o]", "b.c") == "b.c:2:two foo\n");
+  CHECK(grep(tree, "foo", tree.root + "/b.c") == "b.c:2:two foo\n");
+}
+
+TEST_CASE("grep: the same answer each time, from many files on many threads") {
+  SearchTools tree;
+  std::string expected;
+  for (int i = 0; i < 500; ++i) {
+    const std::string path = fmt::format("d{:02}/f{:03}", i / 20, i);
+    tree.write(path, "x\nneedle " + std::to_string(i) + "\n");
+    expected += fmt::format("{}:2:needle {}\n", path, i);
+  }
+  for (int round = 0; round < 5; ++round) CHECK(grep(tree, "needle") == expected);
+}
+
+TEST_CASE("grep: kinds of files") {
+  SearchTools tree;
+  tree.write("binary", std::string("foo\0bar", 7));
+  tree.write("latin", "caf\xE9 foo\n");
+  tree.write("bom",
+             "\xEF\xBB\xBF"
+             "foo\n");
+  tree.write("little", utf16("a\r\nfoo\r\n", true));
+  tree.write("big", utf16("foo", false));
+  tree.write("empty", "");
+  CHECK(grep(tree, "^foo") == "big:1:foo\nbom:1:foo\nlittle:2:foo\n");
+  CHECK(grep(tree, "caf. foo") == "latin:1:caf\xEF\xBF\xBD foo\n");
+  CHECK(grep(tree, "bar") == "(no matches in 5 files)\n[1 binary file not searched]");
+  CHECK(grep(tree, "foo", "binary") == "(no matches: the file is binary)");
+}
+
+TEST_CASE("grep: ignored files are counted when nothing was found, and searched when named") {
+  SearchTools tree;
+  tree.write(".gitignore", "build/\n*.log\n");
+  tree.write("build/a", "needle\n");
+  tree.write("node_modules/m/b", "needle\n");
+  tree.write("c.log", "needle\n");
+  tree.write("d", "hay\n");
+  const std::string none = grep(tree, "needle");
+  CHECK(none.starts_with("(no matches in 2 files)"));
+  CHECK(has(none, "[3 files ignored"));
+  CHECK(grep(tree, "needle", "build") == "build/a:1:needle\n");
+  CHECK(grep(tree, "needle", "c.log") == "c.log:1:needle\n");
+  CHECK(grep(tree, "needle", "node_modules/m") == "node_modules/m/b:1:needle\n");
+}
+
+TEST_CASE("grep: a long line is cut around the match and hides no other") {
+  SearchTools tree;
+  tree.write("min.js", std::string(50'000, 'x') + "needle" + std::string(50'000, 'y') + "\nneedle 2\n");
+  const std::string text = grep(tree, "needle");
+  CHECK(has(text, "xneedley"));
+  CHECK(has(text, "bytes cut]"));
+  CHECK(has(text, "\nmin.js:2:needle 2\n"));
+  CHECK(text.size() < 2200);
+}
+
+TEST_CASE("grep: files and lines of any size") {
+  SearchTools tree;
+  std::string large;
+  for (int i = 0; large.size() < 3'000'000; ++i) large += fmt::format("line {}\n", i);
+  const auto lines = std::count(large.begin(), large.end(), '\n');
+  tree.write("large", large + "needle\n");
+  tree.write("one", std::string(5'000'000, 'x') + "needle");
+  const std::string text = grep(tree, "needle");
+  CHECK(has(text, fmt::format("large:{}:needle\n", lines + 1)));
+  CHECK(has(text, "one:1:["));
+  CHECK(has(grep(tree, "line 777777777|nee.le$"), fmt::format("large:{}:needle\n", lines + 1)));
+  CHECK(has(grep(tree, "9\\nneedle|8\\nneedle|[0-7]\\nneedle"), fmt::format("large:{}:needle\n", lines + 1)));
+}
+
+TEST_CASE("grep: matches over lines, where the pattern asks for it") {
+  SearchTools tree;
+  tree.write("a", "x\nfoo\nbar\ny\n");
+  CHECK(grep(tree, "foo\\nbar") == "a:2:foo\na:3:bar\n");
+  CHECK(grep(tree, "(?s)foo.bar") == "a:2:foo\na:3:bar\n");
+  CHECK(grep(tree, "foo[^x]bar").starts_with("(no matches"));
+}
+
+TEST_CASE("grep: what is too long is counted, and kept whole elsewhere") {
+  SearchTools tree;
+  std::string all;
+  for (int i = 0; i < 100; ++i) {
+    std::string text;
+    for (int j = 1; j <= 100; ++j) {
+      text += "needle \xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\n";
+      all += fmt::format("{}/f{:02}:{}:needle \xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\n", tree.root, i, j);
+    }
+    tree.write(fmt::format("f{:02}", i), text);
+  }
+  std::string stored;
+  tree.options.make_store = [&] { return std::make_unique<StringStore>(stored); };
+  const Grep tool(tree.options);
+  const std::string text = SearchTools::text_of(tool.search("needle", ".", {}));
+  const auto code_points = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+  CHECK(code_points <= 100'000);
+  CHECK(code_points > 98'000);
+  CHECK(stored == all);
+  const auto note = text.rfind("\n[", text.size() - 30);
+  REQUIRE(note != std::string::npos);
+  CHECK(all.starts_with(text.substr(0, note + 1)));
+  const auto shown = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(note) + 1, '\n');
+  CHECK(has(text, fmt::format("[{} more matches in {} files not shown", 10'000 - shown, 100 - shown / 100)));
+  CHECK(has(text, "all of it is in the store"));
+}
+
+TEST_CASE("grep: nothing that isn't a file makes it wait") {
+  SearchTools tree;
+  tree.write("a", "needle\n");
+  CHECK(::mkfifo((tree.root + "/fifo").c_str(), 0600) == 0);
+  CHECK(::symlink("/dev/zero", (tree.root + "/zero").c_str()) == 0);
+  CHECK(grep(tree, "needle") == "a:1:needle\n");
+  CHECK(grep(tree, "x", "fifo").starts_with("error: grep: cannot search fifo"));
+  CHECK(grep(tree, "x", "zero").starts_with("error: grep: "));
+  CHECK(grep(tree, "x", "/dev/zero").starts_with("error: grep: "));
+  CHECK(grep(tree, "x", "missing").starts_with("error: grep: "));
+}
+
+TEST_CASE("grep: a stop ends it, and a time limit keeps what was found") {
+  SearchTools tree;
+  for (int i = 0; i < 200; ++i) tree.write("f" + std::to_string(i), "needle\n");
+  std::stop_source stop;
+  stop.request_stop();
+  const Grep tool(tree.options);
+  const auto stopped = tool.search("needle", ".", stop.get_token());
+  CHECK(stopped.is_error);
+  CHECK(has(SearchTools::text_of(stopped), "interrupted"));
+}
+
+TEST_CASE("grep: the input is checked") {
+  SearchTools tree;
+  tree.write("a", "needle\n");
+  Grep tool(tree.options);
+  const auto run = [&](nlohmann::json input) {
+    boost::asio::io_context io;
+    std::string text;
+    boost::asio::co_spawn(
+        io,
+        [&]() -> boost::asio::awaitable<void> {
+          const auto result = co_await tool.run(std::move(input));
+          text = tree.relative(SearchTools::text_of(result));
+        },
+        [](std::exception_ptr error) { CHECK(!error); });
+    io.run();
+    return text;
+  };
+  CHECK(run({{"pattern", "needle"}, {"unknown", 1}}) == "a:1:needle\n");
+  CHECK(run({{"pattern", "needle"}, {"path", "a"}}) == "a:1:needle\n");
+  CHECK(run(nlohmann::json::object()).starts_with("error: "));
+  CHECK(run({{"pattern", 5}}).starts_with("error: "));
+  CHECK(run({{"pattern", "a"}, {"path", 7}}).starts_with("error: "));
+  CHECK(run({{"pattern", "(?=a)"}}).starts_with("error: grep: "));
+}

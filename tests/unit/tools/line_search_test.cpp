@@ -1,0 +1,150 @@
+#include "tools/line_search.hpp"
+
+#include <doctest/doctest.h>
+#include <re2/re2.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+using namespace sandbox_worker::tools;
+
+namespace {
+
+std::vector<std::string> lines_of(std::string_view pattern, std::string_view text) {
+  const auto search = LineSearch::compile(pattern);
+  REQUIRE_MESSAGE(search.has_value(), pattern);
+  std::vector<std::string> out;
+  LineScan scan(*search, text);
+  while (const auto hit = scan.next()) {
+    CHECK(hit->begin <= hit->match_begin);
+    CHECK(hit->match_begin <= text.size());
+    out.emplace_back(text.substr(hit->begin, hit->end - hit->begin));
+  }
+  return out;
+}
+
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("line_search: lines that match") {
+  struct Row {
+    const char* pattern;
+    const char* text;
+    Lines expected;
+  };
+  const Row rows[] = {
+      {"foo", "foo\nbar\nxfoox", {"foo", "xfoox"}},
+      {"foo", "foofoo\n", {"foofoo"}},
+      {"^a", "ba\nab\n", {"ab"}},
+      {"a$", "ba\nab\na", {"ba", "a"}},
+      {"^$", "a\n\nb\n", {""}},
+      {"", "a\nb\n", {"a", "b"}},
+      {"x*", "\n", {""}},
+      {"[^a]b", "a\nb\nxb\n", {"xb"}},
+      {"a\\sb", "a\nb\na b\n", {"a b"}},
+      {"\\bfoo\\b", "foobar\nfoo bar\n", {"foo bar"}},
+      {"a$", "a\r\nb\r\n", {"a\r"}},
+      {"^a\\r$", "a\r\n", {"a\r"}},
+      {"^$", "\r\n", {"\r"}},
+      {"(?i)deprecate", "DEPRECATED\nx\n", {"DEPRECATED"}},
+      {"(?i)k", "\xE2\x84\xAA\n", {"\xE2\x84\xAA"}},
+      {"^.$", "\xC3\xA9\nab\n", {"\xC3\xA9"}},
+      {"\\p{Greek}", "\xCE\xB1\nb\n", {"\xCE\xB1"}},
+      {"foo.bar",
+       "foo\xFF"
+       "bar\n",
+       {"foo\xFF"
+        "bar"}},
+      {"x.y", "x\xFFy\nx\xC3\xA9y\n", {"x\xFFy", "x\xC3\xA9y"}},
+      {"a\\nb", "a\nb\nc\n", {"a\nb"}},
+      {"(?s)a.*c", "xa\nb\ncx\nd", {"xa\nb\ncx"}},
+      {"a\\n", "a\nb\n", {"a"}},
+      {"TODO|FIXME", "x TODO\ny\nFIXME z TODO\n", {"x TODO", "FIXME z TODO"}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.pattern);
+    CAPTURE(row.text);
+    CHECK(lines_of(row.pattern, row.text) == row.expected);
+  }
+}
+
+TEST_CASE(
+    "line_search: with and without a prefilter, whole texts and single lines agree, on random patterns") {
+  std::mt19937 random(11);
+  const std::vector<std::string> atoms = {"a",       "b",    "ab",  "_",      "[ab]", "[^a]",
+                                          ".",       "\\w",  "\\b", "^",      "$",    "(?:a|b_)",
+                                          "(?i:Ab)", "b{2}", "a+",  "_{1,2}", "\\s",  "(?:)"};
+  const std::vector<std::string> repeats = {"", "", "", "*", "+", "?", "{2}", "{1,3}"};
+  const auto any = [&](const auto& list) { return list[random() % list.size()]; };
+  for (int round = 0; round < 2000; ++round) {
+    std::string pattern;
+    for (std::size_t i = 0, count = 1 + random() % 5; i < count; ++i) {
+      if (i > 0 && random() % 6 == 0) pattern += '|';
+      const std::string atom = any(atoms);
+      const std::string repeat = any(repeats);
+      pattern += repeat.empty() ? atom : "(?:" + atom + ")" + repeat;
+    }
+    RE2::Options options;
+    options.set_log_errors(false);
+    const RE2 reference("(?m)" + pattern, options);
+    if (!reference.ok()) continue;
+    std::string text;
+    for (std::size_t i = 0, size = random() % 60; i < size; ++i) text += "aabb__AB \n\n"[random() % 11];
+    Lines expected;
+    for (std::size_t at = 0; at < text.size();) {
+      const auto end = std::min(text.find('\n', at), text.size());
+      const std::string line = text.substr(at, end - at);
+      if (RE2::PartialMatch(line, reference)) expected.push_back(line);
+      at = end + 1;
+    }
+    CAPTURE(pattern);
+    CAPTURE(text);
+    CHECK(lines_of(pattern, text) == expected);
+  }
+}
+
+TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
+  struct Row {
+    const char* pattern;
+    const char* expected;  // part of the error
+  };
+  const Row rows[] = {
+      {"foo(?=bar)", "look-ahead is not supported"},
+      {"foo(?!bar)", "negative look-ahead"},
+      {"(?<=a)b", "look-behind"},
+      {"(?<!a)b", "negative look-behind"},
+      {"(a)\\1", "back-references"},
+      {"(?<name>a)", "(?P<name>"},
+      {"(", "missing )"},
+      {"[a", "missing ]"},
+      {"a**", "repetition"},
+      {"a{1001}", "at most 1000"},
+      {"((a{100}){100}){100}", "1000"},
+      {"a\\Z", "\\z"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.pattern);
+    const auto search = LineSearch::compile(row.pattern);
+    REQUIRE_FALSE(search.has_value());
+    CHECK_MESSAGE(search.error().find(row.expected) != std::string::npos, search.error());
+  }
+}
+
+TEST_CASE("line_search: hostile patterns end with an answer or an error") {
+  const std::string text = std::string(20'000, 'a') + "\n";
+  for (const std::string& pattern :
+       {std::string("(a*)*b"), std::string("(a+)+$b"), std::string("(?:a?){500}a{500}"),
+        std::string("(x+x+)+y"), std::string(100'000, 'a'),
+        std::string(5000, '(') + "a" + std::string(5000, ')'), "(?:" + std::string(99'000, '|') + ")",
+        std::string("\\pL{1000}"), std::string("(?i)(?:.{0,30}a){30}")}) {
+    const auto search = LineSearch::compile(pattern);
+    if (!search) {
+      CHECK_FALSE(search.error().empty());
+      continue;
+    }
+    LineScan scan(*search, text);
+    scan.next();
+  }
+}

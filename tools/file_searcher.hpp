@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/deadline.hpp"
+#include "tools/line_search.hpp"
+
+namespace sandbox_worker::tools {
+
+/// One hit in a file; the views are valid during the call.
+struct FileHit {
+  std::uint64_t line;       // of the first of the lines, from 1
+  std::string_view lines;   // whole, without the last newline
+  std::size_t match_begin;  // in `lines`
+  std::size_t match_end;
+};
+
+enum class FileOutcome { searched, binary, unreadable };
+
+/// Reads files and searches them; one per thread, its buffer is kept from file to file. A file is taken in
+/// pieces of whole lines, so its size doesn't matter; a line over 1 MiB is searched in pieces of that size.
+/// Patterns that cross lines see up to 16 MiB at once.
+class FileSearcher {
+ public:
+  using OnHit = std::function<void(const FileHit&)>;
+
+  FileSearcher();
+
+  /// `fd` is at the beginning of a file. A file with a NUL in its first 8 KiB is binary and isn't searched,
+  /// unless it is UTF-16 with a byte order mark, which is searched as UTF-8.
+  FileOutcome search(int fd, const LineSearch& search, const Deadline& deadline, const OnHit& on_hit);
+
+ private:
+  bool fill(int fd);
+  std::size_t whole_lines() const;
+  FileOutcome search_utf16(int fd, const LineSearch& search, const Deadline& deadline, const OnHit& on_hit);
+
+  std::vector<char> buffer_;
+  std::size_t have_ = 0;
+};
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,106 @@
+#include "tools/glob.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "tools/deadline.hpp"
+#include "tools/glob_search.hpp"
+#include "tools/input.hpp"
+#include "tools/match_text.hpp"
+#include "tools/offload.hpp"
+#include "tools/search_notes.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr std::size_t kMaxShown = 200;
+
+bool has_parent_step(std::string_view pattern) {
+  constexpr std::string_view kEnds = "/{},";
+  for (std::size_t at = pattern.find(".."); at != std::string_view::npos; at = pattern.find("..", at + 1)) {
+    const bool opens = at == 0 || kEnds.find(pattern[at - 1]) != std::string_view::npos;
+    const bool closes = at + 2 == pattern.size() || kEnds.find(pattern[at + 2]) != std::string_view::npos;
+    if (opens && closes) return true;
+  }
+  return false;
+}
+
+std::string without_dot_steps(std::string_view pattern) {
+  while (pattern.starts_with("./")) {
+    pattern.remove_prefix(2);
+    pattern.remove_prefix(std::min(pattern.find_first_not_of('/'), pattern.size()));
+  }
+  return std::string(pattern);
+}
+
+std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_view pattern) {
+  std::string text;
+  for (const auto& hit : hits.newest) {
+    append_valid_utf8(text, place.below(hit.path));
+    text += '\n';
+  }
+  if (hits.total == 0) {
+    text = "(no matches)\n";
+    if (pattern.find('/') == std::string_view::npos) {
+      text += fmt::format(
+          "[a pattern without / is looked for in the directory itself; **/{} also below it]\n", pattern);
+    }
+  }
+  if (hits.total > hits.newest.size()) {
+    text += fmt::format("[{} not shown: only the {} newest are; narrow the pattern or the path]\n",
+                        counted(hits.total - hits.newest.size(), "more matching file", "more matching files"),
+                        kMaxShown);
+  }
+  if (hits.ignored > 0) {
+    text += fmt::format(
+        "[{}{} ignored by .gitignore and the like, or in node_modules, left out; name the directory in the "
+        "pattern or as path to see them]\n",
+        hits.more_ignored ? "at least " : "", counted(hits.ignored, "matching file", "matching files"));
+  }
+  text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+boost::asio::awaitable<ToolResult> Glob::run(nlohmann::json input) {
+  Input in("glob", std::move(input));
+  std::string pattern = in.required_string("pattern");
+  std::string path = in.optional_string("path").value_or(".");
+  if (in.failed()) co_return in.error();
+  auto work = [this, pattern = std::move(pattern), path = std::move(path)](std::stop_token stop) {
+    return search(pattern, path, std::move(stop));
+  };
+  co_return co_await offload(options_.pool, std::move(work));
+}
+
+ToolResult Glob::search(std::string_view given, std::string_view path, std::stop_token stop) const {
+  const Deadline deadline(std::move(stop), options_.limits.search_timeout);
+  const std::string pattern = without_dot_steps(given);
+  if (pattern.empty()) return ToolResult::error("glob: the pattern is empty");
+  if (has_parent_step(pattern))
+    return ToolResult::error("glob: the pattern has a .. in it; name the directory as path");
+  const auto [directories, rest] = split_literal_directories(pattern);
+  if (rest.empty())
+    return ToolResult::error("glob: only files are found; write " + pattern + "** for all in a directory");
+  const auto compiled = GlobPattern::compile(rest);
+  if (!compiled) return ToolResult::error("glob: " + compiled.error());
+  std::string from(path);
+  if (!directories.empty()) from = pattern.starts_with('/') ? directories : from + '/' + directories;
+  const auto place = open_search_place(options_, from);
+  if (!place) {
+    const bool missing = place.error().error == ENOENT || place.error().error == ENOTDIR;
+    if (missing && !directories.empty()) return ToolResult::text("(no matches: " + place.error().text + ")");
+    return ToolResult::error("glob: " + place.error().text);
+  }
+  if (!place->directory)
+    return ToolResult::error("glob: " + from + " is a file; the path is where to look, a directory");
+  const GlobHits hits = glob(*compiled, *place, deadline, kMaxShown);
+  return with_deadline_note("glob", text_of(hits, *place, pattern), deadline, options_.limits.search_timeout);
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/deadline.hpp"
+#include "tools/glob_pattern.hpp"
+#include "tools/search_place.hpp"
+
+namespace sandbox_worker::tools {
+
+struct GlobHit {
+  std::int64_t modified;  // nanoseconds since 1970
+  std::string path;       // relative to the place
+};
+
+struct GlobHits {
+  std::vector<GlobHit> newest;  // newest first, ties by path
+  std::uint64_t total = 0;      // of all matching files
+  std::uint64_t ignored = 0;    // matching files that were left out
+  bool more_ignored = false;    // there may be more of those
+};
+
+/// Finds the regular files below `place` that match, and keeps the `max_kept` newest. Ends early, with what
+/// was found so far, when `deadline` has passed.
+GlobHits glob(const GlobPattern& pattern, const SearchPlace& place, const Deadline& deadline,
+              std::size_t max_kept);
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,197 @@
+#include "tools/glob_syntax.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "tools/utf8_step.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+using Kind = GlobNode::Kind;
+using Sequence = std::vector<GlobNode>;
+
+constexpr std::uint32_t kLast = kInvalidByte + 0xFF;
+constexpr unsigned kMaxDepth = 100;
+
+GlobNode one(std::uint32_t c) {
+  return {Kind::one, {.ranges = {{c, c}}}, {}};
+}
+
+bool is_slash(const GlobNode& node) {
+  const auto& ranges = node.characters.ranges;
+  return node.kind == Kind::one && !node.characters.inverted && ranges.size() == 1 &&
+         ranges[0] == std::pair(47u, 47u);
+}
+
+class Parser {
+ public:
+  explicit Parser(std::string_view pattern) : pattern_(pattern) {}
+
+  std::expected<Sequence, std::string> parse() {
+    Sequence sequence = parse_sequence(0);
+    if (!error_.empty()) return std::unexpected(std::move(error_));
+    return sequence;
+  }
+
+ private:
+  Sequence parse_sequence(unsigned depth) {
+    Sequence out;
+    while (at_ < pattern_.size() && error_.empty()) {
+      const char c = pattern_[at_];
+      if (depth > 0 && (c == ',' || c == '}')) break;
+      if (c == '*') {
+        // How many stars there are is all that is known here; what they mean depends on both neighbours.
+        const auto end = std::min(pattern_.find_first_not_of('*', at_), pattern_.size());
+        out.push_back({end - at_ > 1 ? Kind::anything : Kind::star, {}, {}});
+        at_ = end;
+      } else if (c == '?') {
+        out.push_back({Kind::one, {.ranges = {{0, kLast}}}, {}});
+        ++at_;
+      } else if (c == '[') {
+        out.push_back(parse_set());
+      } else if (c == '{') {
+        out.push_back(parse_choice(depth + 1));
+      } else {
+        if (c == '\\' && ++at_ == pattern_.size()) return fail("ends in a backslash");
+        out.push_back(one(take()));
+      }
+    }
+    return out;
+  }
+
+  GlobNode parse_choice(unsigned depth) {
+    GlobNode node{Kind::choice, {}, {}};
+    if (depth > kMaxDepth) return fail("has braces nested too deeply"), node;
+    do {
+      ++at_;
+      node.choices.push_back(parse_sequence(depth));
+    } while (at_ < pattern_.size() && pattern_[at_] == ',' && error_.empty());
+    if (at_ == pattern_.size()) fail("has a { without a } (write \\{ for the character itself)");
+    ++at_;
+    return node;
+  }
+
+  GlobNode parse_set() {
+    GlobNode node{Kind::one, {}, {}};
+    ++at_;
+    node.characters.inverted = at_ < pattern_.size() && (pattern_[at_] == '!' || pattern_[at_] == '^');
+    if (node.characters.inverted) ++at_;
+    for (bool first = true; at_ < pattern_.size() && (first || pattern_[at_] != ']'); first = false) {
+      const std::uint32_t low = take_escaped();
+      std::uint32_t high = low;
+      if (at_ + 1 < pattern_.size() && pattern_[at_] == '-' && pattern_[at_ + 1] != ']') {
+        ++at_;
+        high = take_escaped();
+      }
+      node.characters.ranges.emplace_back(low, high);
+    }
+    if (at_ >= pattern_.size()) fail("has a [ without a ] (write \\[ for the character itself)");
+    ++at_;
+    return node;
+  }
+
+  std::uint32_t take_escaped() {
+    if (pattern_[at_] == '\\' && at_ + 1 < pattern_.size()) ++at_;
+    return take();
+  }
+
+  std::uint32_t take() {
+    const auto [c, length] = utf8_step(pattern_, at_);
+    at_ += length;
+    return c;
+  }
+
+  Sequence fail(std::string_view what) {
+    if (error_.empty()) error_ = fmt::format("the pattern {}", what);
+    return {};
+  }
+
+  const std::string_view pattern_;
+  std::size_t at_ = 0;
+  std::string error_;
+};
+
+// A slash behind braces moves into each of their choices, so that "{**,src}/x" has its "**/" in one piece.
+void move_slashes_into_choices(Sequence& sequence) {
+  for (std::size_t i = 0; i < sequence.size(); ++i) {
+    if (sequence[i].kind != Kind::choice) continue;
+    auto& choices = sequence[i].choices;
+    const auto ends_in_stars = [](const Sequence& s) {
+      return !s.empty() && (s.back().kind == Kind::anything || s.back().kind == Kind::choice);
+    };
+    if (i + 1 < sequence.size() && is_slash(sequence[i + 1]) && std::ranges::any_of(choices, ends_in_stars)) {
+      for (auto& choice : choices) choice.push_back(one('/'));
+      sequence.erase(sequence.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    }
+    for (auto& choice : choices) move_slashes_into_choices(choice);
+  }
+}
+
+bool ends_at_slash(const Sequence& sequence, bool opens) {
+  if (sequence.empty()) return opens;
+  if (sequence.back().kind == Kind::any_directories) return true;
+  if (sequence.back().kind != Kind::choice) return is_slash(sequence.back());
+  return std::ranges::all_of(sequence.back().choices, [](const auto& s) { return ends_at_slash(s, false); });
+}
+
+// Gives runs of stars their meaning. `opens`: what precedes the sequence is a slash or the beginning;
+// `closes`: what follows it is the end.
+void resolve_stars(Sequence& sequence, bool opens, bool closes) {
+  Sequence out;
+  for (std::size_t i = 0; i < sequence.size(); ++i) {
+    GlobNode& node = sequence[i];
+    const bool component_begins = ends_at_slash(out, opens);
+    const bool last = i + 1 == sequence.size();
+    if (node.kind == Kind::choice) {
+      for (auto& choice : node.choices) resolve_stars(choice, component_begins, closes && last);
+    } else if (node.kind == Kind::anything) {
+      const bool before_slash = !last && is_slash(sequence[i + 1]);
+      if (component_begins && before_slash) {
+        node.kind = Kind::any_directories;
+        ++i;
+      } else if (!component_begins || !last || !closes) {
+        node.kind = Kind::star;
+      }
+    }
+    out.push_back(std::move(node));
+  }
+  sequence = std::move(out);
+}
+
+}  // namespace
+
+bool GlobCharacters::accepts(std::uint32_t c) const {
+  if (c == '/' && !crosses_slash) return !inverted && ranges.size() == 1 && ranges[0] == std::pair(47u, 47u);
+  const bool listed =
+      std::ranges::any_of(ranges, [c](const auto& r) { return r.first <= c && c <= r.second; });
+  return listed != inverted;
+}
+
+std::expected<std::vector<GlobNode>, std::string> parse_glob(std::string_view pattern) {
+  auto sequence = Parser(pattern).parse();
+  if (!sequence) return sequence;
+  move_slashes_into_choices(*sequence);
+  resolve_stars(*sequence, true, true);
+  return sequence;
+}
+
+std::pair<std::string, std::string_view> split_literal_directories(std::string_view pattern) {
+  std::size_t slash = std::string_view::npos;
+  for (std::size_t i = 0;
+       i < pattern.size() && std::string_view("*?[{").find(pattern[i]) == std::string_view::npos; ++i) {
+    if (pattern[i] == '\\') ++i;
+    if (i < pattern.size() && pattern[i] == '/') slash = i;
+  }
+  if (slash == std::string_view::npos) return {{}, pattern};
+  std::string literal;
+  for (std::size_t i = 0; i <= slash; ++i) {
+    if (pattern[i] == '\\') ++i;
+    literal += pattern[i];
+  }
+  return {std::move(literal), pattern.substr(slash + 1)};
+}
+
+}  // namespace sandbox_worker::tools

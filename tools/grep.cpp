@@ -1,0 +1,61 @@
+#include "tools/grep.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "tools/deadline.hpp"
+#include "tools/grep_report.hpp"
+#include "tools/grep_search.hpp"
+#include "tools/input.hpp"
+#include "tools/offload.hpp"
+#include "tools/search_notes.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
+  if (!place.directory && counts.binary > 0) return "(no matches: the file is binary)";
+  if (!place.directory && counts.unreadable > 0) return "(no matches: the file can't be read)";
+  std::string text = fmt::format("(no matches in {})", counted(counts.searched, "file", "files"));
+  if (counts.binary > 0)
+    text += fmt::format("\n[{} not searched]", counted(counts.binary, "binary file", "binary files"));
+  if (counts.unreadable > 0)
+    text += fmt::format("\n[{} couldn't be read]", counted(counts.unreadable, "file", "files"));
+  if (counts.ignored > 0) {
+    text += fmt::format(
+        "\n[{}{} ignored by .gitignore and the like, or in node_modules, not searched; name the file or "
+        "its directory as path to search it]",
+        counts.more_ignored ? "at least " : "", counted(counts.ignored, "file", "files"));
+  }
+  return text;
+}
+
+}  // namespace
+
+boost::asio::awaitable<ToolResult> Grep::run(nlohmann::json input) {
+  Input in("grep", std::move(input));
+  std::string pattern = in.required_string("pattern");
+  std::string path = in.optional_string("path").value_or(".");
+  if (in.failed()) co_return in.error();
+  auto work = [this, pattern = std::move(pattern), path = std::move(path)](std::stop_token stop) {
+    return search(pattern, path, std::move(stop));
+  };
+  co_return co_await offload(options_.pool, std::move(work));
+}
+
+ToolResult Grep::search(std::string_view pattern, std::string_view path, std::stop_token stop) const {
+  const Deadline deadline(std::move(stop), options_.limits.search_timeout);
+  const auto compiled = LineSearch::compile(pattern);
+  if (!compiled) return ToolResult::error("grep: " + compiled.error());
+  const auto place = open_search_place(options_, path);
+  if (!place) return ToolResult::error("grep: " + place.error().text);
+  GrepReport report(kMaxResultCodePoints, options_.make_store);
+  const GrepCounts counts =
+      grep(*compiled, *place, deadline, [&](const MatchChunk& chunk) { report.add(chunk); });
+  std::string text = report.lines() > 0 ? report.text() : nothing_found(*place, counts);
+  return with_deadline_note("grep", std::move(text), deadline, options_.limits.search_timeout);
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tools/ordered_output.hpp"
+#include "tools/search_place.hpp"
+
+namespace sandbox_worker::tools {
+
+/// Keeps the first lines of a grep, up to a number of code points, and counts the rest. When something
+/// doesn't fit, all of it, from the first line on, goes to a store.
+class GrepReport {
+ public:
+  GrepReport(std::size_t max_code_points, std::function<std::unique_ptr<OverflowStore>()> make_store)
+      : room_(max_code_points), make_store_(std::move(make_store)) {}
+
+  void add(const MatchChunk& chunk);
+
+  std::uint64_t lines() const noexcept { return lines_; }
+  /// What fitted and, if that isn't all, a last line that says how much more there is and where.
+  std::string text() const;
+
+ private:
+  void add_file(std::string_view text, const MatchChunk::File& file);
+  std::size_t fitting(std::string_view text);
+  void overflow();
+
+  std::size_t room_;  // code points
+  const std::function<std::unique_ptr<OverflowStore>()> make_store_;
+  std::unique_ptr<OverflowStore> store_;
+  std::string shown_;
+  bool full_ = false;
+  bool last_file_counted_ = false;  // among more_files_
+  std::uint64_t lines_ = 0;
+  std::uint64_t more_lines_ = 0;
+  std::uint64_t more_files_ = 0;
+};
+
+}  // namespace sandbox_worker::tools

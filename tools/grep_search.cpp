@@ -1,0 +1,177 @@
+#include "tools/grep_search.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+#include "tools/fan_out.hpp"
+#include "tools/file_list.hpp"
+#include "tools/match_text.hpp"
+#include "tools/open_without_links.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+// Files that a thread takes at once: enough to be seldom in each other's way, few enough to end together.
+constexpr std::size_t kFilesAtOnce = 32;
+// A chunk over this size is handed on before its files are done.
+constexpr std::size_t kMaxChunk = 1024 * 1024;
+// Entries of ignored directories that are counted to say how many files were left out; some 50 ms.
+constexpr std::int64_t kMaxIgnored = 100'000;
+
+/// Collects the hits of one piece of the file list.
+class Piece {
+ public:
+  Piece(OrderedOutput& output, std::uint64_t number) : output_(output), number_(number) {}
+
+  void begin_file() { file_ = {.bytes = chunk_.text.size(), .lines = 0, .continued = false}; }
+
+  void add(std::string_view path, const FileHit& hit) {
+    file_.lines += append_match(chunk_.text, path, hit);
+    if (chunk_.text.size() < kMaxChunk) return;
+    end_file();
+    output_.add(number_, std::exchange(chunk_, {}));
+    file_ = {.bytes = 0, .lines = 0, .continued = true};
+  }
+
+  void end_file() {
+    if (file_.lines == 0) return;
+    file_.bytes = chunk_.text.size() - file_.bytes;
+    chunk_.files.push_back(file_);
+  }
+
+  void finish() { output_.finish(number_, std::move(chunk_)); }
+
+ private:
+  OrderedOutput& output_;
+  const std::uint64_t number_;
+  MatchChunk chunk_;
+  MatchChunk::File file_{};  // `bytes` is where it begins until it ends
+};
+
+void count(GrepCounts& counts, FileOutcome outcome) {
+  if (outcome == FileOutcome::searched) ++counts.searched;
+  if (outcome == FileOutcome::binary) ++counts.binary;
+  if (outcome == FileOutcome::unreadable) ++counts.unreadable;
+}
+
+/// One thread's share of a search through a list of files.
+class Worker {
+ public:
+  Worker(const LineSearch& search, const SearchPlace& place, const Deadline& deadline, const FileList& list)
+      : search_(search), place_(place), deadline_(deadline), list_(list) {}
+
+  GrepCounts run(std::atomic<std::uint64_t>& next, OrderedOutput& output) {
+    GrepCounts counts;
+    const auto& files = list_.files();
+    for (std::uint64_t number = next++; number * kFilesAtOnce < files.size(); number = next++) {
+      Piece piece(output, number);
+      const std::size_t end = std::min<std::size_t>(files.size(), (number + 1) * kFilesAtOnce);
+      try {
+        for (std::size_t i = number * kFilesAtOnce; i < end && !deadline_.passed(); ++i) {
+          count(counts, search_file(files[i], piece));
+        }
+      } catch (...) {
+        piece.finish();  // or the others would wait for it
+        throw;
+      }
+      piece.finish();
+      if (deadline_.has_cut()) break;
+    }
+    return counts;
+  }
+
+ private:
+  FileOutcome search_file(FileList::File file, Piece& piece) {
+    if (!directory_ || file.directory != directory_index_) {
+      directory_ = open_without_links(place_.fd.get(), list_.directory(file), O_PATH | O_DIRECTORY);
+      directory_index_ = file.directory;
+    }
+    const char* const name = list_.name(file);
+    constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    const UniqueFd fd(directory_ ? ::openat(directory_.get(), name, kFlags) : -1);
+    if (!fd) return FileOutcome::unreadable;
+    piece.begin_file();
+    path_.clear();
+    const auto outcome = searcher_.search(fd.get(), search_, deadline_, [&](const FileHit& hit) {
+      if (path_.empty()) path_ = place_.below(list_.directory(file) + name);
+      piece.add(path_, hit);
+    });
+    piece.end_file();
+    return outcome;
+  }
+
+  const LineSearch& search_;
+  const SearchPlace& place_;
+  const Deadline& deadline_;
+  const FileList& list_;
+  FileSearcher searcher_;
+  UniqueFd directory_;
+  std::uint32_t directory_index_ = 0;
+  std::string path_;
+};
+
+class IgnoredCounter final : public WalkVisitor {
+ public:
+  explicit IgnoredCounter(std::atomic<std::uint64_t>& files) : files_(files) {}
+  void enter(std::string_view, int, bool) override {}
+  bool wants(std::string_view, bool) override { return true; }
+  void file(std::string_view, bool) override { ++files_; }
+
+ private:
+  std::atomic<std::uint64_t>& files_;
+};
+
+GrepCounts grep_file(const LineSearch& search, const SearchPlace& place, const Deadline& deadline,
+                     OrderedOutput& output) {
+  GrepCounts counts;
+  Piece piece(output, 0);
+  piece.begin_file();
+  FileSearcher searcher;
+  count(counts, searcher.search(place.fd.get(), search, deadline,
+                                [&](const FileHit& hit) { piece.add(place.path, hit); }));
+  piece.end_file();
+  piece.finish();
+  return counts;
+}
+
+void add_up(GrepCounts& all, const GrepCounts& some) {
+  all.searched += some.searched;
+  all.binary += some.binary;
+  all.unreadable += some.unreadable;
+}
+
+}  // namespace
+
+GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadline& deadline,
+                const OrderedOutput::Sink& sink) {
+  bool found = false;
+  OrderedOutput output([&](const MatchChunk& chunk) {
+    found = true;
+    sink(chunk);
+  });
+  if (!place.directory) return grep_file(search, place, deadline, output);
+  GrepCounts counts;
+  Walk walk({.root = place.fd.get(), .outer = place.outer, .pool = place.pool, .threads = place.threads},
+            deadline);
+  const FileList list = FileList::collect(walk, counts.ignored);
+  std::atomic<std::uint64_t> next = 0;
+  std::mutex mutex;
+  fan_out(place.pool, place.threads, [&](unsigned) {
+    const GrepCounts own = Worker(search, place, deadline, list).run(next, output);
+    const std::scoped_lock lock(mutex);
+    add_up(counts, own);
+  });
+  if (!found) {
+    std::atomic<std::uint64_t> ignored = 0;
+    counts.more_ignored =
+        !walk.run_ignored([&] { return std::make_unique<IgnoredCounter>(ignored); }, kMaxIgnored);
+    counts.ignored += ignored;
+  }
+  return counts;
+}
+
+}  // namespace sandbox_worker::tools

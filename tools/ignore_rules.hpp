@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "tools/ignore_pattern.hpp"
+
+namespace sandbox_worker::tools {
+
+enum class IgnoreDecision { none, ignored, included };
+
+/// The rules of one ignore file: the last one that matches decides.
+class IgnoreRules {
+ public:
+  static IgnoreRules parse(std::string_view text);
+
+  bool empty() const noexcept { return patterns_.empty(); }
+
+  /// `path` is relative to the directory that the rules are for; `name` is its last component.
+  IgnoreDecision decide(std::string_view path, std::string_view name, bool is_directory) const;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using Index = std::unordered_map<std::string, std::vector<std::uint32_t>, Hash, std::equal_to<>>;
+
+  void add(IgnorePattern pattern);
+
+  std::vector<IgnorePattern> patterns_;
+  Index by_name_;                        // patterns that are a plain name
+  Index by_extension_;                   // patterns like *.o
+  std::vector<std::uint32_t> in_order_;  // all others
+};
+
+/// The rules that hold in a directory: its own, those of the directories above it, and the user's.
+struct IgnoreScope {
+  std::shared_ptr<const IgnoreScope> above;
+  std::size_t base = 0;     // bytes of a path, up to and with the slash, that lead to the directory
+  bool repository = false;  // has .git: the .gitignore files above it don't count
+  IgnoreRules dot_ignore;   // .ignore
+  IgnoreRules gitignore;    // .gitignore
+  IgnoreRules exclude;      // .git/info/exclude
+  std::shared_ptr<const IgnoreRules> global;  // git's core.excludesFile; only in the outermost scope
+};
+
+/// Whether git (or a .ignore file, which goes first) ignores `path`, as far as the path itself is concerned:
+/// a walk from above has asked the same of its parents. `path` is relative to the outermost scope's
+/// directory.
+bool is_ignored(const IgnoreScope* scope, std::string_view path, std::string_view name, bool is_directory);
+
+}  // namespace sandbox_worker::tools

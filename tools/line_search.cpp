@@ -1,0 +1,210 @@
+#include "tools/line_search.hpp"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "tools/byte_finder.hpp"
+#include "tools/literals.hpp"
+#include "tools/regex_error.hpp"
+#include "tools/regex_tree.hpp"
+#include "tools/utf8_step.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr std::size_t npos = std::string_view::npos;
+
+// Program and automata of one expression. RE2's own default, which is enough for alternations of thousands of
+// words; twice that (text and bytes) is what a search may take.
+constexpr std::int64_t kMaxMemory = 8 << 20;
+// Analysing longer ones takes more time than a prefilter saves.
+constexpr std::size_t kMaxAnalysed = 16 * 1024;
+
+re2::StringPiece piece(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+RE2::Options options_for(RE2::Options::Encoding encoding, bool crosses_lines) {
+  RE2::Options options;
+  options.set_encoding(encoding);
+  options.set_never_nl(!crosses_lines);
+  options.set_never_capture(true);
+  options.set_log_errors(false);
+  options.set_max_mem(kMaxMemory);
+  return options;
+}
+
+// Makes ^ and $ stand at each line, and $ before a carriage return.
+std::string with_line_ends(std::string_view pattern, const std::vector<std::size_t>& line_ends) {
+  std::string out = "(?m)";
+  std::size_t done = 0;
+  for (const auto at : line_ends) {
+    out += pattern.substr(done, at - done);
+    out += "(?:\\r?$)";
+    done = at + 1;
+  }
+  return out += pattern.substr(done);
+}
+
+// \s and the like hold a newline, which never_nl takes from the automaton too.
+void forget_newlines(std::vector<ByteString>& strings) {
+  for (auto& text : strings) {
+    for (auto& set : text) set.reset('\n');
+  }
+}
+
+// Where the line that holds `at` begins; no earlier than `from`, the beginning of a line.
+std::size_t line_begin(std::string_view text, std::size_t from, std::size_t at) {
+  const void* const newline = ::memrchr(text.data() + from, '\n', at - from);
+  return newline == nullptr ? from
+                            : static_cast<std::size_t>(static_cast<const char*>(newline) - text.data()) + 1;
+}
+
+bool is_valid_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    std::uint64_t word;
+    if (at + sizeof word <= text.size()) {
+      std::memcpy(&word, text.data() + at, sizeof word);
+      if ((word & 0x8080808080808080) == 0) {
+        at += sizeof word;
+        continue;
+      }
+    }
+    const auto [c, length] = utf8_step(text, at);
+    if (c >= kInvalidByte) return false;
+    at += length;
+  }
+  return true;
+}
+
+}  // namespace
+
+struct LineSearch::Engine {
+  std::string pattern;  // as RE2 gets it
+  bool crosses_lines = false;
+  bool ascii_only = false;  // `text` serves for bytes as well
+  bool complete = false;    // what `finder` finds is a match
+  std::optional<ByteFinder> finder;
+  std::unique_ptr<RE2> text;
+  mutable std::once_flag bytes_made;
+  mutable std::unique_ptr<RE2> bytes;  // for what isn't UTF-8; made when first needed
+
+  const RE2& for_bytes() const {
+    if (ascii_only) return *text;
+    std::call_once(bytes_made, [this] {
+      auto made =
+          std::make_unique<RE2>(piece(pattern), options_for(RE2::Options::EncodingLatin1, crosses_lines));
+      if (made->ok()) bytes = std::move(made);
+    });
+    return bytes ? *bytes : *text;
+  }
+};
+
+LineSearch::LineSearch(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+LineSearch::LineSearch(LineSearch&&) noexcept = default;
+LineSearch& LineSearch::operator=(LineSearch&&) noexcept = default;
+LineSearch::~LineSearch() = default;
+
+bool LineSearch::crosses_lines() const noexcept {
+  return engine_->crosses_lines;
+}
+
+bool LineSearch::may_match(std::string_view text) const {
+  return !engine_->finder || engine_->finder->find(text, 0) != npos;
+}
+
+std::expected<LineSearch, std::string> LineSearch::compile(std::string_view pattern) {
+  auto engine = std::make_unique<Engine>();
+  std::optional<RegexTree> tree;
+  if (pattern.size() <= kMaxAnalysed) tree = parse_regex(pattern);
+  if (tree) {
+    engine->crosses_lines = tree->crosses_lines;
+    engine->ascii_only = tree->ascii_only;
+    RequiredBytes required = required_bytes(tree->root);
+    if (!engine->crosses_lines) forget_newlines(required.any_of);
+    engine->complete = required.complete;
+    if (!required.any_of.empty()) engine->finder.emplace(std::move(required.any_of));
+  }
+  const auto encoding = engine->ascii_only ? RE2::Options::EncodingLatin1 : RE2::Options::EncodingUTF8;
+  const auto options = options_for(encoding, engine->crosses_lines);
+  engine->pattern = with_line_ends(pattern, tree ? tree->line_ends : std::vector<std::size_t>{});
+  engine->text = std::make_unique<RE2>(piece(engine->pattern), options);
+  if (!engine->text->ok()) {
+    // Asked again as it was written, so that the message doesn't quote what was added here.
+    const RE2 original(piece(pattern), options);
+    const RE2& failed = original.ok() ? *engine->text : original;
+    std::string_view reason = failed.error();
+    reason = reason.substr(0, reason.find(": "));
+    return std::unexpected(regex_error_text(pattern, reason, failed.error_arg()));
+  }
+  return LineSearch(std::move(engine));
+}
+
+std::optional<LineHit> LineScan::next() {
+  if (engine_.crosses_lines) return next_by_automaton();
+  if (engine_.finder) return next_candidate();
+  if (!engine_.ascii_only && !is_utf8()) return next_by_line();
+  return next_by_automaton();
+}
+
+bool LineScan::is_utf8() {
+  if (!utf8_) utf8_ = is_valid_utf8(text_);
+  return *utf8_;
+}
+
+std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) const {
+  const std::string_view line = text_.substr(begin, end - begin);
+  const RE2& regex = engine_.ascii_only || is_valid_utf8(line) ? *engine_.text : engine_.for_bytes();
+  re2::StringPiece match;
+  if (!regex.Match(piece(line), 0, line.size(), RE2::UNANCHORED, &match, 1)) return std::nullopt;
+  const auto at = begin + static_cast<std::size_t>(match.data() - line.data());
+  return LineHit{begin, end, at, at + match.size()};
+}
+
+std::optional<LineHit> LineScan::next_candidate() {
+  while (at_ < text_.size()) {
+    const std::size_t found = engine_.finder->find(text_, at_);
+    if (found == npos) break;
+    const std::size_t begin = line_begin(text_, at_, found);
+    const std::size_t end = std::min(text_.find('\n', found), text_.size());
+    at_ = end + 1;
+    if (engine_.complete) return LineHit{begin, end, found, found};
+    if (const auto hit = match_in_line(begin, end)) return hit;
+  }
+  at_ = text_.size();
+  return std::nullopt;
+}
+
+std::optional<LineHit> LineScan::next_by_line() {
+  while (at_ < text_.size()) {
+    const std::size_t begin = at_;
+    const std::size_t end = std::min(text_.find('\n', begin), text_.size());
+    at_ = end + 1;
+    if (const auto hit = match_in_line(begin, end)) return hit;
+  }
+  return std::nullopt;
+}
+
+std::optional<LineHit> LineScan::next_by_automaton() {
+  if (at_ >= text_.size()) return std::nullopt;
+  const RE2& regex = engine_.ascii_only || is_utf8() ? *engine_.text : engine_.for_bytes();
+  re2::StringPiece match;
+  const bool found = regex.Match(piece(text_), at_, text_.size(), RE2::UNANCHORED, &match, 1);
+  if (!found) return at_ = text_.size(), std::nullopt;
+  const auto match_begin = static_cast<std::size_t>(match.data() - text_.data());
+  const auto match_end = match_begin + match.size();
+  // Behind the last newline there is no line, though an empty match fits there.
+  if (match_begin == text_.size() && text_.back() == '\n') return at_ = text_.size(), std::nullopt;
+  const std::size_t begin = line_begin(text_, at_, match_begin);
+  // A match that ends in a newline ends with that line.
+  const std::size_t last =
+      match_end > match_begin && text_[match_end - 1] == '\n' ? match_end - 1 : match_end;
+  const std::size_t end = std::min(text_.find('\n', last), text_.size());
+  at_ = end + 1;
+  return LineHit{begin, end, match_begin, match_end};
+}
+
+}  // namespace sandbox_worker::tools

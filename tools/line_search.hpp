@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sandbox_worker::tools {
+
+/// A match and the whole lines that hold it, as offsets into the text that was searched.
+struct LineHit {
+  std::size_t begin;  // of the first line
+  std::size_t end;    // of the last line, without its newline
+  std::size_t match_begin;
+  std::size_t match_end;
+};
+
+/// A regular expression (RE2's syntax) that is looked for in lines. A match never crosses a line, unless the
+/// pattern has \n or (?s); `^` and `$` stand at the lines' ends, `$` before a carriage return too. Immutable,
+/// so threads share one. Memory is bounded for every pattern.
+class LineSearch {
+ public:
+  /// The error is a sentence for the model, with the nearest form that works where there is one.
+  static std::expected<LineSearch, std::string> compile(std::string_view pattern);
+  LineSearch(LineSearch&&) noexcept;
+  LineSearch& operator=(LineSearch&&) noexcept;
+  ~LineSearch();
+
+  /// Whether matches may hold newlines, so that a text should be searched as a whole.
+  bool crosses_lines() const noexcept;
+
+  /// Whether it could match somewhere in `text`: false is certain, true is a guess.
+  bool may_match(std::string_view text) const;
+
+ private:
+  friend class LineScan;
+  struct Engine;
+  explicit LineSearch(std::unique_ptr<Engine> engine);
+
+  std::unique_ptr<Engine> engine_;
+};
+
+/// Goes through one text, hit by hit, each line at most once. The text begins at the beginning of a line, and
+/// what isn't valid UTF-8 in it is searched as bytes.
+class LineScan {
+ public:
+  /// Both must outlive the scan.
+  LineScan(const LineSearch& search, std::string_view text) : engine_(*search.engine_), text_(text) {}
+
+  std::optional<LineHit> next();
+
+ private:
+  std::optional<LineHit> next_candidate();
+  std::optional<LineHit> next_by_automaton();
+  std::optional<LineHit> next_by_line();
+  std::optional<LineHit> match_in_line(std::size_t begin, std::size_t end) const;
+  bool is_utf8();
+
+  const LineSearch::Engine& engine_;
+  const std::string_view text_;
+  std::size_t at_ = 0;
+  std::optional<bool> utf8_;
+};
+
+}  // namespace sandbox_worker::tools

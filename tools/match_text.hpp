@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "tools/file_searcher.hpp"
+
+namespace sandbox_worker::tools {
+
+/// Characters of a line that are shown; of longer ones, the part around the match.
+inline constexpr std::size_t kMaxShownLine = 2000;
+
+/// Appends `text` with what isn't valid UTF-8 replaced by U+FFFD.
+void append_valid_utf8(std::string& out, std::string_view text);
+
+/// Appends "path:line:text\n" for each line of a hit; gives their number. Carriage returns at the ends are
+/// left out.
+std::size_t append_match(std::string& out, std::string_view path, const FileHit& hit);
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,72 @@
+#include "tools/regex_error.hpp"
+
+#include <fmt/format.h>
+
+#include <cctype>
+
+namespace sandbox_worker::tools {
+namespace {
+
+struct Advice {
+  std::string_view part;  // what the refused part begins with
+  std::string_view text;
+};
+
+constexpr Advice kAdvice[] = {
+    {"(?=", "look-ahead is not supported; match the text itself, e.g. foo.*bar instead of foo(?=.*bar)"},
+    {"(?!",
+     "negative look-ahead is not supported; search for the wider pattern and leave out lines afterwards, or "
+     "name what may follow in a class, e.g. foo[^b] instead of foo(?!b)"},
+    {"(?<=", "look-behind is not supported; match what precedes as well, e.g. foobar instead of (?<=foo)bar"},
+    {"(?<!",
+     "negative look-behind is not supported; name what may precede in a class, e.g. [^o]bar instead of "
+     "(?<!o)bar"},
+    {"(?>", "atomic groups are not supported nor needed (no pattern backtracks here); write (?:…)"},
+    {"(?<", "named groups are written (?P<name>…)"},
+    {"(?#", "comments are not supported; leave it out"},
+    {"(?P=", "back-references are not supported; write the repeated text out, or search for the first part"},
+    {"(?P>", "recursion is not supported"},
+    {"\\Z", "write \\z for the end of the text, or $ for the end of a line"},
+    {"\\<", "write \\b for the edge of a word"},
+    {"\\>", "write \\b for the edge of a word"},
+    {"\\K", "\\K is not supported; match the whole text"},
+    {"\\h", "write [ \\t] for horizontal space"},
+    {"\\R", "write \\r?\\n for a line's end"},
+    {"\\k", "back-references are not supported; write the repeated text out, or search for the first part"},
+    {"\\u", "write \\x{…} for a character by its number"},
+};
+
+std::string_view advice_for(std::string_view part) {
+  if (part.size() > 1 && part[0] == '\\' && std::isdigit(static_cast<unsigned char>(part[1]))) {
+    return "back-references are not supported; write the repeated text out, or search for the first part";
+  }
+  for (const auto& advice : kAdvice) {
+    if (part.starts_with(advice.part)) return advice.text;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string regex_error_text(std::string_view pattern, std::string_view reason, std::string_view part) {
+  if (reason.starts_with("pattern too large"))
+    return "the pattern is too large: it needs more memory than a search may use; use a shorter one";
+  if (reason == "bad repetition operator") {
+    return fmt::format("a repetition of a repetition ({}) is not supported; put the inner one in (?:…)",
+                       part);
+  }
+  if (reason == "invalid repetition size") {
+    return fmt::format("the repetition {} is too large; at most 1000 are possible, nested ones multiplied",
+                       part);
+  }
+  constexpr std::size_t kShown = 60;
+  std::string text = fmt::format("{} in the pattern", reason);
+  if (!part.empty()) text += fmt::format(": {}{}", part.substr(0, kShown), part.size() > kShown ? "…" : "");
+  // RE2 quotes what it has read, which ends before the letter that tells "(?<=" from "(?<!".
+  const auto at = pattern.find(part);
+  const auto advice = advice_for(at == std::string_view::npos ? part : pattern.substr(at));
+  if (!advice.empty()) text += fmt::format(" ({})", advice);
+  return text;
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sandbox_worker::tools {
+
+/// A sentence for the model on a pattern that RE2 refused: what is wrong, and what to write where RE2 lacks
+/// what other engines have. `reason` and `part` are RE2's own words; `too_large` when its memory limit was
+/// met.
+std::string regex_error_text(std::string_view pattern, std::string_view reason, std::string_view part);
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tools/ignore_files.hpp"
+#include "tools/limits.hpp"
+#include "tools/system_error.hpp"
+#include "tools/unique_fd.hpp"
+
+namespace sandbox_worker::tools {
+
+class Workspace;
+
+/// Keeps the whole of an output that is too long for a result.
+class OverflowStore {
+ public:
+  virtual ~OverflowStore() = default;
+  virtual void write(std::string_view text) = 0;
+  /// What the result says about the rest, in brackets and ready to be read: where all of it is, or why it
+  /// isn't.
+  virtual std::string note() = 0;
+};
+
+/// What glob and grep need from the one who makes them.
+struct SearchOptions {
+  const Workspace* workspace = nullptr;  // outlives the tool
+  boost::asio::any_io_executor pool;     // its threads search
+  Limits limits;
+  unsigned threads = 1;    // of the pool, that one search may take
+  std::string home;        // of the user whose git configuration counts; "" is none
+  std::string xdg_config;  // XDG_CONFIG_HOME; "" is .config in `home`
+  std::function<std::unique_ptr<OverflowStore>()> make_store;  // empty: what doesn't fit is only counted
+};
+
+/// Where a search looks.
+struct SearchPlace {
+  UniqueFd fd;  // a directory, or a regular file at its beginning
+  bool directory = true;
+  std::string path;  // absolute, as results show it
+  OuterScope outer;  // the rules above it
+  boost::asio::any_io_executor pool;
+  unsigned threads = 1;
+
+  /// `path` with what lies below it.
+  std::string below(std::string_view relative) const;
+};
+
+/// Opens what an agent named. Only directories and regular files are opened at all: a FIFO or a device is an
+/// error (EINVAL), never a wait.
+std::expected<SearchPlace, PathError> open_search_place(const SearchOptions& options, std::string_view path);
+
+}  // namespace sandbox_worker::tools

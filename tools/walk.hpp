@@ -1,0 +1,83 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/deadline.hpp"
+#include "tools/directory_reader.hpp"
+#include "tools/ignore_files.hpp"
+
+namespace sandbox_worker::tools {
+
+/// What one thread of a walk does with what it meets. Calls come in the order enter, (wants | file)*, leave.
+class WalkVisitor {
+ public:
+  virtual ~WalkVisitor() = default;
+
+  /// `path` is relative to where the walk began: "" or "src/lib/". `ignored`: the walk is below an ignored
+  /// directory. Both stay valid until leave().
+  virtual void enter(std::string_view path, int fd, bool ignored) = 0;
+  /// Whether to go into a directory, or to ask the rules about a file and give it to file().
+  virtual bool wants(std::string_view name, bool directory) = 0;
+  /// A regular file that is wanted; `name` ends in NUL. `ignored` by a rule or because its directory is.
+  virtual void file(std::string_view name, bool ignored) = 0;
+  virtual void leave() {}
+};
+
+/// Walks a tree on several threads: regular files and directories only, no link is followed, .git is skipped,
+/// node_modules and what git would ignore are left for a second round. Memory grows with the number of
+/// directories waiting to be read, not with the number of files.
+class Walk {
+ public:
+  using MakeVisitor = std::function<std::unique_ptr<WalkVisitor>()>;
+
+  struct Options {
+    int root = -1;     // a directory, kept open by the caller
+    OuterScope outer;  // the rules that hold there
+    boost::asio::any_io_executor pool;
+    unsigned threads = 1;
+  };
+
+  Walk(Options options, const Deadline& deadline);
+
+  /// Visits everything that is not ignored; each thread has a visitor of its own, made by `make` on that
+  /// thread.
+  void run(const MakeVisitor& make);
+
+  /// Visits what is below the ignored directories that run() met, up to `max_entries` of their entries.
+  /// False: there was more.
+  bool run_ignored(const MakeVisitor& make, std::int64_t max_entries);
+
+ private:
+  struct Task {
+    std::string path;  // from the outermost scope on
+    std::shared_ptr<const IgnoreScope> scope;
+  };
+  struct Listing;  // one directory's entries
+
+  void drain(WalkVisitor& visitor, bool ignored);
+  bool take(Task& task);
+  void give(std::vector<Task> found, std::vector<Task> ignored);
+  void read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, std::vector<Task>& found,
+            std::vector<Task>& left_out);
+
+  const Options options_;
+  const Deadline& deadline_;
+  std::atomic<std::int64_t> entries_left_ = 0;  // of the second round
+
+  std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  std::vector<Task> waiting_;  // a stack: depth first keeps it short
+  std::vector<Task> ignored_;
+  std::size_t busy_ = 0;
+};
+
+}  // namespace sandbox_worker::tools
