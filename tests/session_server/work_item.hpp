@@ -1,0 +1,64 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/session_server/settings.hpp"
+
+namespace session_server {
+
+/// The claimed work item and its lease. Pure: time is an argument, what the worker did wrong is returned.
+class WorkItem {
+ public:
+  explicit WorkItem(const Settings& settings);
+
+  struct Outcome {
+    Reply reply;
+    std::string violation;  // empty: none
+  };
+
+  Outcome heartbeat(const std::string& expected, Time now);
+  Outcome stop(Time now);
+
+  /// The answer to the last heartbeat or stop may not have reached the worker.
+  void heartbeat_answer_lost() { beat_unsure_ = true; }
+  void stop_answer_lost() { stop_unsure_ = true; }
+
+  void ask_to_stop() { state_ = "stopping"; }   // as when a person stops the session
+  void refuse_extension() { extend_ = false; }  // lease_extended: false with the state unchanged
+  void give_to_another(Time now);               // another worker's heartbeat came in between
+
+  bool leased(Time now) const;  // a heartbeat has succeeded and its ttl has not passed
+  bool stopped() const { return state_ == "stopped"; }
+  bool stopped_by_worker() const { return stopped_by_worker_; }
+  std::optional<Time> lost_since() const {
+    return lost_since_;
+  }  // since the worker was told that it lost the lease
+  std::optional<Time> told_to_end() const { return told_to_end_; }
+  const std::vector<Time>& heartbeats() const { return heartbeats_; }  // those that succeeded
+  Json to_json() const;
+
+ private:
+  Json lease_state() const;
+  void renew(Time now);
+
+  const WorkSettings settings_;
+  const std::string work_id_;
+  const std::string environment_id_;
+  const std::string session_id_;
+  std::string state_;
+  std::string last_ = "NO_HEARTBEAT";
+  std::size_t given_out_ = 0;
+  bool extend_ = true;
+  bool others_ = false;
+  bool beat_unsure_ = false;
+  bool stop_unsure_ = false;
+  bool stopped_by_worker_ = false;
+  std::optional<Time> expires_;
+  std::optional<Time> lost_since_;
+  std::optional<Time> told_to_end_;
+  std::vector<Time> heartbeats_;
+};
+
+}  // namespace session_server
