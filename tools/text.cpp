@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <cstdint>
+#include <utility>
 
 namespace sandbox_worker::tools {
 namespace {
@@ -103,6 +104,20 @@ std::string shorten(std::string_view text, std::size_t limit) {
   std::size_t end = limit;
   while (end > 0 && is_continuation(static_cast<unsigned char>(text[end]))) --end;
   return std::string(text.substr(0, end)) + "…";
+}
+
+std::string show_line(std::string_view line, std::size_t limit, std::size_t focus) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const char* before = "";
+  if (line.size() > limit && focus > limit / 2) {
+    std::size_t from = std::min(focus - limit / 4, line.size() - limit / 2);
+    while (from < line.size() && is_continuation(static_cast<unsigned char>(line[from]))) ++from;
+    line.remove_prefix(from);
+    before = "…";
+  }
+  constexpr std::size_t kLongestCharacter = 4;  // one that is cut here is left out below
+  return before + shorten(show_text(std::string(line.substr(0, limit + kLongestCharacter))).text, limit);
 }
 
 }  // namespace sandbox_worker::tools

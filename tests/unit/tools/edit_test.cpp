@@ -134,6 +134,16 @@ TEST_CASE("edit: a long change is shortened in the answer") {
   CHECK(shown.ends_with("\n… 60 lines more"));
 }
 
+TEST_CASE("edit: of a very long line the part around the change is shown") {
+  const auto content = std::string(5000, 'a') + "\u20ac needle \u20ac" + std::string(5000, 'b');
+  const auto result = edit_text(content, {.old_string = "needle", .new_string = "thread"}, kMax);
+  REQUIRE(result);
+  const auto shown = show_changes(*result);
+  CHECK(shown.contains("aaa\u20ac thread \u20acbbb"));
+  CHECK(shown.size() < 400);
+  CHECK(edited(content + content, "needle", "x").contains("aaa\u20ac needle \u20acbbb"));
+}
+
 TEST_CASE("edit: wrong input changes nothing") {
   FileTools tools;
   tools.dir.write("f", "old");

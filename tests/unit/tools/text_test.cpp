@@ -45,6 +45,16 @@ TEST_CASE("text: sizes and counts in words") {
   CHECK(count_words(2, "line") == "2 lines");
 }
 
+TEST_CASE("text: a shown line has no line end, and of a long one the part that counts") {
+  CHECK(show_line("abc\r\n", 10) == "abc");
+  CHECK(show_line("abc\n", 3) == "abc");
+  CHECK(show_line("\xFF\n", 10) == "\uFFFD");
+  CHECK(show_line("0123456789abcdefghij", 8) == "01234567…");
+  CHECK(show_line("0123456789abcdefghij", 8, 10) == "…89abcdef…");
+  CHECK(show_line("0123456789abcdefghij", 8, 19) == "…ghij");
+  CHECK(show_line("0123456\u20ac9abcdefghij", 8, 10) == "…9abcdefg…");
+}
+
 TEST_CASE("text: shortened text is cut between characters") {
   CHECK(shorten("abc", 3) == "abc");
   CHECK(shorten("abcd", 3) == "abc…");
