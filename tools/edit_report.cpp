@@ -84,8 +84,11 @@ std::string show_changes(const EditedText& edited) {
   for (std::size_t i = 0; i < edited.starts.size();) {
     auto hunk = hunk_at(edited, edited.starts[i]);
     std::size_t next = i + 1;
-    for (; next < edited.starts.size() && edited.starts[next] < hunk.end + 1; ++next)
-      hunk.end = std::max(hunk.end, hunk_at(edited, edited.starts[next]).end);
+    for (; next < edited.starts.size(); ++next) {
+      const auto other = hunk_at(edited, edited.starts[next]);
+      if (other.begin > hunk.end) break;
+      hunk.end = std::max(hunk.end, other.end);
+    }
     if (hunks++ == kMaxHunks)
       return shown + fmt::format("\n… and {} elsewhere", count_words(edited.count - i, "more place"));
     if (!shown.empty()) shown += "\n   ...";

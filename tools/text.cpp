@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 namespace sandbox_worker::tools {
@@ -46,10 +48,24 @@ Sequence next_sequence(std::string_view text) {
   return {length, true};
 }
 
+/// Whether none of eight bytes is NUL or above ASCII. A borrow can only come from a NUL byte, so that the
+/// answer is right for the whole word.
+bool is_plain(const char* eight_bytes) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighBits = 0x8080808080808080ULL;
+  std::uint64_t word = 0;
+  std::memcpy(&word, eight_bytes, sizeof word);
+  return ((word | (word - kOnes)) & kHighBits) == 0;
+}
+
 /// Length of the leading part that can be shown as it is.
 std::size_t clean_prefix(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {
+    if (text.size() - at >= 8 && is_plain(text.data() + at)) {
+      at += 8;
+      continue;
+    }
     if (text[at] == '\0') return at;
     const auto sequence = next_sequence(text.substr(at));
     if (!sequence.valid) return at;

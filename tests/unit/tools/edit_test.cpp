@@ -124,6 +124,23 @@ TEST_CASE("edit: places close to each other are shown together, far ones apart, 
   CHECK(show_changes(*result).ends_with("    52\tx\n… and 5 more places elsewhere"));
 }
 
+TEST_CASE("edit: no line is shown twice, however close the places are") {
+  for (int gap = 1; gap < 10; ++gap) {
+    std::string content;
+    for (int i = 1; i <= 30; ++i) content += i == 10 || i == 10 + gap ? "hit\n" : "x\n";
+    const auto result =
+        edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax);
+    REQUIRE(result);
+    const auto shown = show_changes(*result);
+    for (int line = 8; line <= 12; ++line) {
+      const auto number = fmt::format("\n{:>6}\t", line);
+      CHECK(shown.find(number) != std::string::npos);
+      CHECK(shown.find(number) == shown.rfind(number));
+    }
+    CHECK(shown.contains("...") == (gap > 5));
+  }
+}
+
 TEST_CASE("edit: a long change is shortened in the answer") {
   std::string text;
   for (int i = 0; i < 100; ++i) text += std::string(1000, 'y') + "\n";

@@ -34,6 +34,20 @@ TEST_CASE("text: what is no UTF-8 is replaced, the longest start of a character 
   CHECK(counted.nuls == 1);
 }
 
+TEST_CASE("text: a bad or NUL byte is found at every place of a long text") {
+  for (std::size_t at = 0; at < 40; ++at) {
+    std::string bytes(40, 'x');
+    bytes[at] = '\xFF';
+    CHECK(show_text(bytes).text == std::string(at, 'x') + "\uFFFD" + std::string(39 - at, 'x'));
+    bytes[at] = '\0';
+    CHECK(show_text(bytes).nuls == 1);
+    bytes[at] = '\x7F';
+    CHECK(show_text(bytes).text == bytes);
+    bytes[at] = '\1';
+    CHECK(show_text(bytes).text == bytes);
+  }
+}
+
 TEST_CASE("text: sizes and counts in words") {
   CHECK(size_words(0) == "0 bytes");
   CHECK(size_words(1) == "1 byte");
