@@ -1,9 +1,12 @@
+#include "tools/edit_match.hpp"
+
 #include <fmt/format.h>
 #include <string.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
-#include "tools/edit_match.hpp"
 #include "tools/text.hpp"
 
 namespace sandbox_worker::tools {
@@ -40,11 +43,12 @@ std::size_t line_at(std::string_view text, std::size_t offset) {
   return 1 + static_cast<std::size_t>(std::ranges::count(text.substr(0, offset), '\n'));
 }
 
-std::string_view line_around(std::string_view text, std::size_t offset) {
+/// The line that `offset` lies in, fit to be shown.
+std::string show_line_at(std::string_view text, std::size_t offset) {
   const auto before = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
   const auto begin = before == std::string_view::npos ? 0 : before + 1;
   const auto end = std::min(text.find('\n', begin), text.size());
-  return text.substr(begin, end - begin);
+  return show_line(text.substr(begin, end - begin), kMaxShownLine, offset - begin);
 }
 
 bool has_bare_lf(std::string_view text) {
@@ -107,12 +111,8 @@ std::string ambiguous(std::string_view content, const Places& places) {
       "old_string was found {} times; add text around it that only one place has, or set "
       "replace_all. First places:",
       places.count);
-  for (const auto start : places.first) {
-    std::string line(line_around(content, start).substr(0, kMaxShownLine * 2));
-    if (line.ends_with('\r')) line.pop_back();
-    text += fmt::format("\n{:>6}\t{}", line_at(content, start),
-                        shorten(show_text(std::move(line)).text, kMaxShownLine));
-  }
+  for (const auto start : places.first)
+    text += fmt::format("\n{:>6}\t{}", line_at(content, start), show_line_at(content, start));
   return text;
 }
 

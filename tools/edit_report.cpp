@@ -1,8 +1,9 @@
+#include "tools/edit_match.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "tools/edit_match.hpp"
 #include "tools/text.hpp"
 
 namespace sandbox_worker::tools {
@@ -46,21 +47,29 @@ Hunk hunk_at(const EditedText& edited, std::size_t start) {
           .end = lines_on(text, std::min(last, text.size()), kContext)};
 }
 
-std::string show_hunk(std::string_view text, std::size_t line) {
+/// Where the first change in a line is, counted from its begin; 0 when there is none.
+std::size_t change_in(const EditedText& edited, std::size_t begin, std::size_t end) {
+  for (const auto start : edited.starts)
+    if (start + edited.length > begin && start < end) return std::max(start, begin) - begin;
+  return 0;
+}
+
+std::string show_hunk(const EditedText& edited, const Hunk& hunk, std::size_t line) {
+  const std::string_view text = edited.content;
   std::string shown;
-  std::size_t lines = 0;
-  while (!text.empty() && lines++ < kMaxLines) {
-    const auto newline = std::min(text.find('\n'), text.size());
-    auto content = text.substr(0, newline);
-    text.remove_prefix(std::min(newline + 1, text.size()));
-    if (content.ends_with('\r')) content.remove_suffix(1);
-    const auto fit = shorten(show_text(std::string(content.substr(0, kMaxLine + 4))).text, kMaxLine);
-    shown += fmt::format("\n{:>6}\t{}", line++, fit);
+  std::size_t begin = hunk.begin;
+  for (std::size_t lines = 0; begin < hunk.end && lines < kMaxLines; ++lines) {
+    const auto end = std::min(text.find('\n', begin), hunk.end - 1) + 1;
+    shown += fmt::format("\n{:>6}\t{}", line++,
+                         show_line(text.substr(begin, end - begin), kMaxLine, change_in(edited, begin, end)));
+    begin = end;
   }
-  if (!text.empty())
-    shown += fmt::format("\n… {} more", count_words(static_cast<std::size_t>(std::ranges::count(text, '\n')) +
-                                                        !text.ends_with('\n'),
-                                                    "line"));
+  const auto rest = text.substr(begin, hunk.end - begin);
+  if (!rest.empty()) {
+    const auto lines =
+        static_cast<std::size_t>(std::ranges::count(rest, '\n')) + (rest.ends_with('\n') ? 0 : 1);
+    shown += fmt::format("\n… {} more", count_words(lines, "line"));
+  }
   return shown;
 }
 
@@ -75,15 +84,18 @@ std::string show_changes(const EditedText& edited) {
   for (std::size_t i = 0; i < edited.starts.size();) {
     auto hunk = hunk_at(edited, edited.starts[i]);
     std::size_t next = i + 1;
-    for (; next < edited.starts.size() && edited.starts[next] < hunk.end + 1; ++next)
-      hunk.end = std::max(hunk.end, hunk_at(edited, edited.starts[next]).end);
+    for (; next < edited.starts.size(); ++next) {
+      const auto other = hunk_at(edited, edited.starts[next]);
+      if (other.begin > hunk.end) break;
+      hunk.end = std::max(hunk.end, other.end);
+    }
     if (hunks++ == kMaxHunks)
       return shown + fmt::format("\n… and {} elsewhere", count_words(edited.count - i, "more place"));
     if (!shown.empty()) shown += "\n   ...";
     line +=
         static_cast<std::size_t>(std::ranges::count(text.substr(counted_to, hunk.begin - counted_to), '\n'));
     counted_to = hunk.begin;
-    shown += show_hunk(text.substr(hunk.begin, hunk.end - hunk.begin), line);
+    shown += show_hunk(edited, hunk, line);
     i = next;
   }
   return shown;

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "tools/text.hpp"
 

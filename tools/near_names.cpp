@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <memory>
 #include <numeric>
+#include <utility>
 
 #include "tools/text.hpp"
 

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
+#include <utility>
 
 namespace sandbox_worker::tools {
 namespace {
@@ -45,10 +48,24 @@ Sequence next_sequence(std::string_view text) {
   return {length, true};
 }
 
+/// Whether none of eight bytes is NUL or above ASCII. A borrow can only come from a NUL byte, so that the
+/// answer is right for the whole word.
+bool is_plain(const char* eight_bytes) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighBits = 0x8080808080808080ULL;
+  std::uint64_t word = 0;
+  std::memcpy(&word, eight_bytes, sizeof word);
+  return ((word | (word - kOnes)) & kHighBits) == 0;
+}
+
 /// Length of the leading part that can be shown as it is.
 std::size_t clean_prefix(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {
+    if (text.size() - at >= 8 && is_plain(text.data() + at)) {
+      at += 8;
+      continue;
+    }
     if (text[at] == '\0') return at;
     const auto sequence = next_sequence(text.substr(at));
     if (!sequence.valid) return at;
@@ -103,6 +120,20 @@ std::string shorten(std::string_view text, std::size_t limit) {
   std::size_t end = limit;
   while (end > 0 && is_continuation(static_cast<unsigned char>(text[end]))) --end;
   return std::string(text.substr(0, end)) + "…";
+}
+
+std::string show_line(std::string_view line, std::size_t limit, std::size_t focus) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const char* before = "";
+  if (line.size() > limit && focus > limit / 2) {
+    std::size_t from = std::min(focus - limit / 4, line.size() - limit / 2);
+    while (from < line.size() && is_continuation(static_cast<unsigned char>(line[from]))) ++from;
+    line.remove_prefix(from);
+    before = "…";
+  }
+  constexpr std::size_t kLongestCharacter = 4;  // one that is cut here is left out below
+  return before + shorten(show_text(std::string(line.substr(0, limit + kLongestCharacter))).text, limit);
 }
 
 }  // namespace sandbox_worker::tools

@@ -24,4 +24,8 @@ std::string count_words(unsigned long long count, std::string_view noun);
 /// At most `limit` bytes of valid UTF-8, cut between characters, with "…" for the rest.
 std::string shorten(std::string_view text, std::size_t limit);
 
+/// One line of a file as an answer shows it: without its line end, at most `limit` bytes, of a longer line
+/// those around the byte `focus`.
+std::string show_line(std::string_view line, std::size_t limit, std::size_t focus = 0);
+
 }  // namespace sandbox_worker::tools

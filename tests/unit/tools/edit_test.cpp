@@ -124,6 +124,23 @@ TEST_CASE("edit: places close to each other are shown together, far ones apart, 
   CHECK(show_changes(*result).ends_with("    52\tx\n… and 5 more places elsewhere"));
 }
 
+TEST_CASE("edit: no line is shown twice, however close the places are") {
+  for (int gap = 1; gap < 10; ++gap) {
+    std::string content;
+    for (int i = 1; i <= 30; ++i) content += i == 10 || i == 10 + gap ? "hit\n" : "x\n";
+    const auto result =
+        edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax);
+    REQUIRE(result);
+    const auto shown = show_changes(*result);
+    for (int line = 8; line <= 12; ++line) {
+      const auto number = fmt::format("\n{:>6}\t", line);
+      CHECK(shown.find(number) != std::string::npos);
+      CHECK(shown.find(number) == shown.rfind(number));
+    }
+    CHECK(shown.contains("...") == (gap > 5));
+  }
+}
+
 TEST_CASE("edit: a long change is shortened in the answer") {
   std::string text;
   for (int i = 0; i < 100; ++i) text += std::string(1000, 'y') + "\n";
@@ -132,6 +149,16 @@ TEST_CASE("edit: a long change is shortened in the answer") {
   const auto shown = show_changes(*result);
   CHECK(shown.size() < 20'000);
   CHECK(shown.ends_with("\n… 60 lines more"));
+}
+
+TEST_CASE("edit: of a very long line the part around the change is shown") {
+  const auto content = std::string(5000, 'a') + "\u20ac needle \u20ac" + std::string(5000, 'b');
+  const auto result = edit_text(content, {.old_string = "needle", .new_string = "thread"}, kMax);
+  REQUIRE(result);
+  const auto shown = show_changes(*result);
+  CHECK(shown.contains("aaa\u20ac thread \u20acbbb"));
+  CHECK(shown.size() < 400);
+  CHECK(edited(content + content, "needle", "x").contains("aaa\u20ac needle \u20acbbb"));
 }
 
 TEST_CASE("edit: wrong input changes nothing") {

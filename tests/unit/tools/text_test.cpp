@@ -34,6 +34,20 @@ TEST_CASE("text: what is no UTF-8 is replaced, the longest start of a character 
   CHECK(counted.nuls == 1);
 }
 
+TEST_CASE("text: a bad or NUL byte is found at every place of a long text") {
+  for (std::size_t at = 0; at < 40; ++at) {
+    std::string bytes(40, 'x');
+    bytes[at] = '\xFF';
+    CHECK(show_text(bytes).text == std::string(at, 'x') + "\uFFFD" + std::string(39 - at, 'x'));
+    bytes[at] = '\0';
+    CHECK(show_text(bytes).nuls == 1);
+    bytes[at] = '\x7F';
+    CHECK(show_text(bytes).text == bytes);
+    bytes[at] = '\1';
+    CHECK(show_text(bytes).text == bytes);
+  }
+}
+
 TEST_CASE("text: sizes and counts in words") {
   CHECK(size_words(0) == "0 bytes");
   CHECK(size_words(1) == "1 byte");
@@ -43,6 +57,16 @@ TEST_CASE("text: sizes and counts in words") {
   CHECK(size_words(5ULL << 30) == "5 GiB");
   CHECK(size_words(~0ULL) == "16777216 TiB");
   CHECK(count_words(2, "line") == "2 lines");
+}
+
+TEST_CASE("text: a shown line has no line end, and of a long one the part that counts") {
+  CHECK(show_line("abc\r\n", 10) == "abc");
+  CHECK(show_line("abc\n", 3) == "abc");
+  CHECK(show_line("\xFF\n", 10) == "\uFFFD");
+  CHECK(show_line("0123456789abcdefghij", 8) == "01234567…");
+  CHECK(show_line("0123456789abcdefghij", 8, 10) == "…89abcdef…");
+  CHECK(show_line("0123456789abcdefghij", 8, 19) == "…ghij");
+  CHECK(show_line("0123456\u20ac9abcdefghij", 8, 10) == "…9abcdefg…");
 }
 
 TEST_CASE("text: shortened text is cut between characters") {
