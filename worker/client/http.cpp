@@ -158,6 +158,7 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 
 /// The coroutines below hold the state, so that a client may be destroyed while they are being cancelled.
 struct HttpClient::Steps {
+  /// Up to the response's header. Await it at once: `request` is the caller's.
   static asio::awaitable<Reading> begin(std::shared_ptr<State> state, const Request& request, bool stream) {
     const auto head =
         request_head(state->base, state->options.headers, request, state->connector.forward_proxy());
