@@ -61,8 +61,8 @@ struct HttpOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds tls_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds write_timeout = std::chrono::seconds(30);  // without progress
-  std::chrono::milliseconds response_timeout =
-      std::chrono::seconds(60);  // to the end of header, and of each body
+  // To the end of the header, then again to the end of the body.
+  std::chrono::milliseconds response_timeout = std::chrono::seconds(60);
   std::size_t max_header_bytes = 64 * 1024;
   std::size_t max_body_bytes = 32 * 1024 * 1024;  // of a whole response; a streamed one has no limit
   std::string https_proxy;                        // http://[user:password@]host:port; empty: direct
@@ -95,7 +95,7 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
 
   /// One attempt, whole response. A kept-alive connection that turns out closed before any byte of the
-  /// response is replaced by a new one only when nothing of the request can have been handled.
+  /// response is replaced by a new one only for a GET, or when nothing of the request was written.
   boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request);
 
   /// One attempt, up to the end of the response's header.
