@@ -37,6 +37,8 @@ class Peer {
   void wait_closed();
   /// Closes with a reset in place of an orderly end.
   void reset();
+  /// Says that nothing more will come, and still listens.
+  void end_writing();
   /// Ends the connection without TLS's own goodbye.
   void cut();
 

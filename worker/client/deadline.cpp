@@ -27,7 +27,8 @@ asio::awaitable<bool> wait_ready(asio::posix::stream_descriptor& descriptor, Wan
           [&](auto token) { return timer.async_wait(std::move(token)); })
           .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
   if (ready && !expired) co_return false;
-  if (ready) throw boost::system::system_error(asio::error::operation_aborted);
+  if (ready == asio::error::operation_aborted)
+    throw boost::system::system_error(asio::error::operation_aborted);
   co_return true;
 }
 

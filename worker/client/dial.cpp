@@ -57,7 +57,9 @@ bool tells_little(int error) {
 class Race : public std::enable_shared_from_this<Race> {
  public:
   Race(asio::any_io_executor executor, std::vector<address> addresses, std::uint16_t port)
-      : executor_(executor), wake_(executor), addresses_(dial_order(std::move(addresses))), port_(port) {}
+      : executor_(executor), wake_(executor), addresses_(dial_order(std::move(addresses))), port_(port) {
+    attempts_.reserve(addresses_.size());  // a descriptor that is being waited on must stay where it is
+  }
 
   asio::awaitable<std::expected<tools::UniqueFd, int>> run(Deadline deadline) {
     Deadline next_start = Clock::now();

@@ -62,8 +62,8 @@ struct HttpOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds tls_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds write_timeout = std::chrono::seconds(30);  // without progress
-  std::chrono::milliseconds response_timeout =
-      std::chrono::seconds(60);  // to the end of header, and of each body
+  // To the end of the header, then again to the end of the body.
+  std::chrono::milliseconds response_timeout = std::chrono::seconds(60);
   std::size_t max_header_bytes = 64 * 1024;
   std::size_t max_body_bytes = 32 * 1024 * 1024;  // of a whole response; a streamed one has no limit
   std::string https_proxy;                        // http://[user:password@]host:port; empty: direct
@@ -96,10 +96,15 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
 
   /// One attempt, whole response. A kept-alive connection that turns out closed before any byte of the
+<<<<<<< HEAD
   /// response is replaced by a new one only when nothing of the request can have been handled. `on_sent`:
   /// called when the request is written, before its answer; again when it had to be written anew.
   boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request,
                                                                       std::function<void()> on_sent = {});
+=======
+  /// response is replaced by a new one only for a GET, or when nothing of the request was written.
+  boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request);
+>>>>>>> client
 
   /// One attempt, up to the end of the response's header.
   boost::asio::awaitable<std::expected<std::unique_ptr<HttpStream>, HttpError>> open(

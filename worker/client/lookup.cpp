@@ -114,9 +114,10 @@ void Lookup::take_answer(int status, ares_addrinfo* answer) {
   if (answer) ares_freeaddrinfo(answer);
   if (addresses.size() == before) {
     failures.push_back(status == ARES_SUCCESS ? ARES_ENODATA : status);
-  } else {
-    grace_ = Clock::now() + kOtherFamilyGrace;
   }
+  // A name that doesn't exist has no address of the other family either.
+  const bool decisive = addresses.size() > before || status == ARES_ENOTFOUND;
+  if (decisive) grace_ = std::min(grace_, Clock::now() + kOtherFamilyGrace);
 }
 
 void Lookup::on_socket_state(void* self, ares_socket_t fd, int readable, int writable) {

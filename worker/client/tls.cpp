@@ -74,6 +74,12 @@ std::string certificate_reason(long error, const std::string& names) {
   }
 }
 
+/// Where more was to be said, the peer's orderly end is a cut like another.
+IoStep no_end(IoStep step) {
+  if (step.kind != IoStep::Kind::end) return step;
+  return {.kind = IoStep::Kind::closed, .bytes = 0, .reason = "connection closed"};
+}
+
 }  // namespace
 
 void TlsSession::Free::operator()(ssl_st* ssl) const {
@@ -121,7 +127,7 @@ IoStep TlsSession::handshake() {
   errno = 0;
   const int result = SSL_do_handshake(ssl_.get());
   established_ = result == 1;
-  return outcome(result, 0);
+  return no_end(outcome(result, 0));
 }
 
 IoStep TlsSession::read(char* data, std::size_t size) {
@@ -137,7 +143,7 @@ IoStep TlsSession::write(std::string_view bytes) {
   errno = 0;
   std::size_t count = 0;
   const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);
-  return outcome(result, count);
+  return no_end(outcome(result, count));
 }
 
 IoStep TlsSession::peek() {

@@ -3,6 +3,7 @@
 #include <future>
 #include <string>
 
+#include "tests/support/full_listener.hpp"
 #include "tests/unit/worker/http_fixture.hpp"
 
 using namespace sandbox_worker::tests;
@@ -102,6 +103,18 @@ TEST_CASE("http: a refused connection says where") {
   CHECK(!response.error().request_sent);
   ClientUnderTest name("http://localhost:" + port);
   CHECK(name.send(get()).error().message == "connect to localhost:" + port + ": connection refused");
+}
+
+TEST_CASE("http: a host that is silent is given up at the connect limit") {
+  FullListener silent;
+  REQUIRE(silent.is_full());
+  HttpOptions options;
+  options.connect_timeout = 60ms;
+  const auto address = "127.0.0.1:" + std::to_string(silent.port());
+  ClientUnderTest client("http://" + address, options);
+  const auto error = client.send(get()).error();
+  CHECK(error.kind == HttpErrorKind::connect);
+  CHECK(error.message == "connect to " + address + ": no answer within 60 ms");
 }
 
 TEST_CASE("http: each wait has its limit") {
@@ -206,18 +219,25 @@ TEST_CASE("http: an answer that ends early, or is none") {
 }
 
 TEST_CASE("http: a kept connection that the server closed is replaced, also for a POST") {
-  LoopbackServer server([&](Peer& peer, int nth) {
-    peer.read_request();
-    peer.write(answer(std::to_string(nth)));
-    if (nth == 1) return;  // closes although it said nothing of the kind
-    peer.wait_closed();
-  });
-  ClientUnderTest client(server.url());
-  CHECK(client.send(get())->body == "1");
-  // Whether the close is seen by the watch, or only when the connection is taken, makes no difference.
-  const auto response = client.send(post("x"));
-  REQUIRE(response.has_value());
-  CHECK(response->body == "2");
+  for (const bool watched : {false, true}) {
+    CAPTURE(watched);
+    std::atomic<bool> ended = false;
+    LoopbackServer server([&](Peer& peer, int nth) {
+      peer.read_request();
+      peer.write(answer(std::to_string(nth)));
+      if (nth == 1) peer.end_writing();  // although it said nothing of the kind
+      ended = true;
+      peer.wait_closed();
+    });
+    ClientUnderTest client(server.url());
+    CHECK(client.send(get())->body == "1");
+    // Seen by the watch on idle connections, or only when the connection is taken.
+    if (watched) client.until([&] { return ended.load(); });
+    while (!ended) std::this_thread::yield();
+    const auto response = client.send(post("x"));
+    REQUIRE(response.has_value());
+    CHECK(response->body == "2");
+  }
 }
 
 TEST_CASE("http: a kept connection closed under a request: a GET is sent again, a POST is not") {
@@ -280,6 +300,48 @@ TEST_CASE("http: warm_up opens a connection that the next request uses; drop_idl
 
   ClientUnderTest refused("http://127.0.0.1:" + std::to_string(unused_port()));
   refused.warm_up();
+}
+
+TEST_CASE("http: an idle connection is dropped as soon as the server ends it or speaks unasked") {
+  for (const bool speaks : {false, true}) {
+    CAPTURE(speaks);
+    std::atomic<bool> dropped = false;
+    LoopbackServer server([&](Peer& peer, int) {
+      peer.read_request();
+      peer.write(answer("x"));
+      if (speaks) peer.write("HTTP/1.1 408 Too Slow\r\n\r\n");
+      if (!speaks) peer.end_writing();
+      peer.wait_closed();
+      dropped = true;
+    });
+    ClientUnderTest client(server.url());
+    CHECK(client.send(get())->body == "x");
+    CHECK(client.until([&] { return dropped.load(); }));
+  }
+}
+
+TEST_CASE("http: requests at once use a connection each; eight are kept") {
+  constexpr int kRequests = 10;
+  std::atomic<int> arrived = 0;
+  std::atomic<int> closed = 0;
+  LoopbackServer server([&](Peer& peer, int) {
+    peer.read_request();
+    ++arrived;
+    while (arrived < kRequests) std::this_thread::yield();
+    peer.write(answer("x"));
+    peer.wait_closed();
+    ++closed;
+  });
+  ClientUnderTest client(server.url());
+  int answered = 0;
+  for (int i = 0; i < kRequests; ++i) {
+    boost::asio::co_spawn(client.io, client.client.send(get()), [&](std::exception_ptr, auto response) {
+      if (response && response->body == "x") ++answered;
+    });
+  }
+  CHECK(client.until([&] { return answered == kRequests; }));
+  CHECK(server.connections() == kRequests);
+  CHECK(client.until([&] { return closed == kRequests - 8; }));
 }
 
 TEST_CASE("http: a request that can't be written is refused before a connection is made") {

@@ -5,7 +5,10 @@
 #include <boost/system/system_error.hpp>
 #include <string>
 
+#include "tests/support/fake_dns.hpp"
+#include "tests/support/full_listener.hpp"
 #include "tests/unit/worker/http_fixture.hpp"
+#include "worker/client/resolver.hpp"
 
 namespace asio = boost::asio;
 using namespace sandbox_worker::tests;
@@ -164,6 +167,29 @@ TEST_CASE("http: cancelled in the middle, it throws and closes") {
     stream->reset();
     CHECK(client.until([&] { return closed == 2; }));
   }
+}
+
+TEST_CASE("http: cancelled while it looks a name up, connects, or shakes hands") {
+  FullListener full;
+  REQUIRE(full.is_full());
+  LoopbackServer mute([](Peer& peer, int) { peer.wait_closed(); });
+  TestCa ca;
+  HttpOptions options;
+  options.ca_file = ca.file();
+  const std::string urls[] = {"http://127.0.0.1:" + std::to_string(full.port()), mute.url("https")};
+  for (const auto& url : urls) {
+    CAPTURE(url);
+    ClientUnderTest client(url, options);
+    int turns = 0;
+    CHECK(aborted(client.io, [&] { return client.client.send(get()); }, [&] { return ++turns > 5; }));
+  }
+
+  FakeDns silent([](const std::string&, FakeDns::Kind) -> FakeDns::Answer { return FakeDns::Silence{}; });
+  asio::io_context io;
+  Resolver resolver(io.get_executor(), silent.server());
+  int turns = 0;
+  const auto resolve = [&] { return resolver.resolve("api.test.example", kNoDeadline); };
+  CHECK(aborted(io, resolve, [&] { return ++turns > 5; }));
 }
 
 TEST_CASE("http: a client may go while a request of it is under way") {

@@ -82,6 +82,11 @@ TEST_CASE("resolver: a server that never answers for IPv6 delays nothing") {
   });
   const auto begin = Clock::now();
   CHECK(resolved("api.test.example", dns.server()) == "192.0.2.1");
+  FakeDns none([](const std::string&, FakeDns::Kind kind) -> FakeDns::Answer {
+    if (kind == FakeDns::Kind::aaaa) return FakeDns::Silence{};
+    return FakeDns::NoSuchName{};
+  });
+  CHECK(resolved("api.test.example", none.server()) == "no such name");
   CHECK(Clock::now() - begin < 1s);
 }
 
