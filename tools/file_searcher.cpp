@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tools/newlines.hpp"
 #include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
@@ -26,12 +27,15 @@ class TextSearch {
 
   /// `text` begins at the beginning of a line; `last`: nothing follows it.
   bool run(std::string_view text, bool last) {
-    while (!text.empty()) {
+    text_ = text;
+    counted_ = 0;
+    for (std::size_t at = 0; at < text.size();) {
       if (deadline_.passed()) return false;
-      const std::size_t size = search_.crosses_lines() ? text.size() : block_size(text);
-      run_block(text.substr(0, size), last && size == text.size());
-      text.remove_prefix(size);
+      const std::size_t size = search_.crosses_lines() ? text.size() : block_size(text.substr(at));
+      run_block(at, size);
+      at += size;
     }
+    if (!last) count_to(text.size());
     return true;
   }
 
@@ -43,31 +47,29 @@ class TextSearch {
                                              : std::min(text.find('\n', kBlock), text.size() - 1) + 1;
   }
 
-  void run_block(std::string_view block, bool last) {
-    if (!search_.crosses_lines() || search_.may_match(block)) {
-      LineScan scan(search_, block);
-      while (const auto hit = scan.next()) {
-        count_to(block, hit->begin);
-        on_hit_({line_, block.substr(hit->begin, hit->end - hit->begin), hit->match_begin - hit->begin,
-                 std::max(hit->match_end, hit->match_begin) - hit->begin});
-      }
+  void run_block(std::size_t begin, std::size_t size) {
+    const std::string_view block = text_.substr(begin, size);
+    if (search_.crosses_lines() && !search_.may_match(block)) return;
+    LineScan scan(search_, block);
+    while (const auto hit = scan.next()) {
+      count_to(begin + hit->begin);
+      on_hit_({line_, block.substr(hit->begin, hit->end - hit->begin), hit->match_begin - hit->begin,
+               hit->match_end - hit->begin});
     }
-    if (!last) count_to(block, block.size());
-    counted_ = 0;
   }
 
-  void count_to(std::string_view block, std::size_t to) {
-    const auto lines = std::count(block.begin() + static_cast<std::ptrdiff_t>(counted_),
-                                  block.begin() + static_cast<std::ptrdiff_t>(to), '\n');
-    line_ += static_cast<std::uint64_t>(lines);
+  // Lines are only counted once a hit asks for its number.
+  void count_to(std::size_t to) {
+    line_ += count_newlines(text_.substr(counted_, to - counted_));
     counted_ = to;
   }
 
   const LineSearch& search_;
   const Deadline& deadline_;
   const FileSearcher::OnHit& on_hit_;
+  std::string_view text_;
+  std::size_t counted_ = 0;  // bytes of `text_` whose newlines are in `line_`
   std::uint64_t line_ = 1;
-  std::size_t counted_ = 0;
 };
 
 // `text` begins with the byte order mark. What is no valid UTF-16 becomes U+FFFD.
