@@ -1,9 +1,14 @@
 #include "tools/file_searcher.hpp"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "tools/newlines.hpp"
 #include "tools/utf8_step.hpp"
@@ -97,24 +102,46 @@ std::string utf8_of_utf16(std::string_view text) {
 
 }  // namespace
 
-FileSearcher::FileSearcher() : buffer_(kBuffer) {}
+FileSearcher::FileSearcher() : buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)), size_(kBuffer) {}
+
+void FileSearcher::grow() {
+  auto larger = std::make_unique_for_overwrite<char[]>(size_ * 2);
+  std::memcpy(larger.get(), buffer_.get(), have_);
+  buffer_ = std::move(larger);
+  size_ *= 2;
+}
+
+void FileSearcher::shrink() {
+  if (size_ <= kMaxLine) return;
+  buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
+  size_ = kBuffer;
+}
+
+void FileSearcher::begin_directory(int fd) {
+  // Others, such as /proc and what a program serves through FUSE, may give less than they have.
+  constexpr std::array<long, 5> kFullReads{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
+                                           OVERLAYFS_SUPER_MAGIC};
+  struct statfs status;
+  short_read_is_last_ =
+      ::fstatfs(fd, &status) == 0 && std::ranges::find(kFullReads, status.f_type) != kFullReads.end();
+}
 
 // False at the end of the file, or where it can't be read further.
 bool FileSearcher::fill(int fd) {
-  while (have_ < buffer_.size()) {
-    const auto got = ::read(fd, buffer_.data() + have_, buffer_.size() - have_);
+  while (have_ < size_) {
+    const auto got = ::read(fd, buffer_.get() + have_, size_ - have_);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     have_ += static_cast<std::size_t>(got);
+    if (short_read_is_last_ && have_ < size_) return false;
   }
   return true;
 }
 
 std::size_t FileSearcher::whole_lines() const {
-  const void* const newline = ::memrchr(buffer_.data(), '\n', have_);
-  return newline == nullptr
-             ? 0
-             : static_cast<std::size_t>(static_cast<const char*>(newline) - buffer_.data()) + 1;
+  const void* const newline = ::memrchr(buffer_.get(), '\n', have_);
+  return newline == nullptr ? 0
+                            : static_cast<std::size_t>(static_cast<const char*>(newline) - buffer_.get()) + 1;
 }
 
 FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadline& deadline,
@@ -125,7 +152,7 @@ FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadlin
   errno = 0;
   for (bool first = true, more = true; more; first = false) {
     more = fill(fd);
-    std::string_view have(buffer_.data(), have_);
+    std::string_view have(buffer_.get(), have_);
     if (first) {
       if (have.empty()) return errno != 0 ? FileOutcome::unreadable : FileOutcome::searched;
       if (have.starts_with("\xFF\xFE") || have.starts_with("\xFE\xFF")) {
@@ -134,8 +161,8 @@ FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadlin
       if (have.substr(0, kLookedAt).find('\0') != std::string_view::npos) return FileOutcome::binary;
     }
     std::size_t use = more ? whole_lines() : have_;
-    if (more && (use == 0 || search.crosses_lines()) && buffer_.size() < most) {
-      buffer_.resize(buffer_.size() * 2);
+    if (more && (use == 0 || search.crosses_lines()) && size_ < most) {
+      grow();
       continue;
     }
     if (use == 0) use = have_;
@@ -144,22 +171,22 @@ FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadlin
     } else if (!text.run(have.substr(0, use), !more)) {
       break;
     }
-    std::memmove(buffer_.data(), buffer_.data() + use, have_ - use);
+    std::memmove(buffer_.get(), buffer_.get() + use, have_ - use);
     have_ -= use;
   }
-  if (buffer_.size() > kMaxLine) buffer_ = std::vector<char>(kBuffer);
+  shrink();
   return FileOutcome::searched;
 }
 
 FileOutcome FileSearcher::search_utf16(int fd, const LineSearch& search, const Deadline& deadline,
                                        const OnHit& on_hit) {
-  while (buffer_.size() < kMaxWhole && have_ == buffer_.size()) {
-    buffer_.resize(buffer_.size() * 2);
+  while (size_ < kMaxWhole && have_ == size_) {
+    grow();
     fill(fd);
   }
-  const std::string text = utf8_of_utf16({buffer_.data(), have_});
+  const std::string text = utf8_of_utf16({buffer_.get(), have_});
   TextSearch(search, deadline, on_hit).run(text, true);
-  if (buffer_.size() > kMaxLine) buffer_ = std::vector<char>(kBuffer);
+  shrink();
   return FileOutcome::searched;
 }
 

@@ -19,7 +19,7 @@ if [ ! -e "$dir/ready" ]; then
   mv "$dir/linux-source-6.1" "$dir/large"
   # Debian's package ignores everything at the top level, which would leave nothing to search.
   sed -i '\|^/\*$|d' "$dir/large/.gitignore"
-  cp -r "$dir/large/block" "$dir/large/ipc" "$dir/large/sound/usb" "$dir/large/mm" "$dir/small"
+  cp -r "$dir/large/block" "$dir/large/ipc" "$dir/large/sound/usb" "$dir/large/fs/ext4" "$dir/small"
   git init -q "$dir/large"
   git init -q "$dir/small"
   touch "$dir/ready"
