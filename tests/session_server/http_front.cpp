@@ -21,6 +21,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <deque>
+#include <mutex>
 #include <thread>
 
 namespace session_server {
@@ -56,26 +57,37 @@ class QueuedFeed : public StreamFeed, public std::enable_shared_from_this<Queued
 
   /// Nothing: `silence` has passed (when there is such a limit), or the feed was closed.
   awaitable<std::optional<Item>> next(std::chrono::milliseconds silence) {
-    if (items_.empty() && open_) {
+    auto item = take();
+    if (!item && open_) {
       wake_.expires_after(silence.count() > 0 ? silence : std::chrono::hours(24));
       co_await wake_.async_wait(kAsTuple);
+      item = take();
     }
-    if (items_.empty()) co_return std::nullopt;
-    Item item = std::move(items_.front());
-    items_.pop_front();
     co_return item;
   }
 
  private:
+  /// Posts of several threads may overtake each other, so the order is kept here and only the waking is
+  /// posted.
   void put(Item item) {
-    asio::post(executor_, [self = shared_from_this(), item = std::move(item)]() mutable {
-      self->items_.push_back(std::move(item));
-      self->wake_.cancel();
-    });
+    {
+      const std::lock_guard lock(mutex_);
+      items_.push_back(std::move(item));
+    }
+    asio::post(executor_, [self = shared_from_this()] { self->wake_.cancel(); });
+  }
+
+  std::optional<Item> take() {
+    const std::lock_guard lock(mutex_);
+    if (items_.empty()) return std::nullopt;
+    Item item = std::move(items_.front());
+    items_.pop_front();
+    return item;
   }
 
   asio::any_io_executor executor_;
   asio::steady_timer wake_;
+  std::mutex mutex_;  // guards items_
   std::deque<Item> items_;
   std::atomic<bool> open_{true};
 };

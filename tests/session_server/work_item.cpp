@@ -81,7 +81,9 @@ WorkItem::Outcome WorkItem::stop(Time) {
   Outcome outcome;
   if (lost_since_) outcome.violation = "stop: the lease was lost, the item is another worker's";
   if (state_ == "stopped") {
+    // The SDK takes a 409 for a call to try again, so that only a second stop after a 204 is one too many.
     if (stopped_by_worker_ && !stop_unsure_) outcome.violation = "stop: sent twice";
+    stop_unsure_ = true;
     stopped_by_worker_ = true;
     outcome.reply = error_reply(409, "the work item has stopped already");
     return outcome;
