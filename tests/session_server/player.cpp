@@ -177,7 +177,8 @@ void Player::play(const step::Terminate& terminate) {
 void Player::play(const step::Append& append) {
   Json event = append.event;
   fill_in(event, worker_.workdir);
-  server_.append(std::move(event));
+  if (append.fill_bytes > 0) event["filler"] = std::string(append.fill_bytes, 'x');
+  for (std::size_t i = 0; i < append.repeat; ++i) server_.append(event);
 }
 
 void Player::play(const step::SendRaw& raw) {
@@ -233,6 +234,11 @@ void Player::play(const step::Signal& signal) {
 void Player::play(const step::Sleep& sleep) {
   std::this_thread::sleep_for(sleep.time);
 }
+void Player::play(const step::Restart&) {
+  console_.note("the worker is killed, and another one started");
+  worker_.restart();
+}
+
 void Player::play(const step::Say& say) {
   console_.note(say.text);
 }

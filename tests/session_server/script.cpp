@@ -17,6 +17,7 @@ WorkSettings parse_work(const Json& json) {
   WorkSettings work;
   fields.read("ttl_seconds", work.ttl_seconds);
   fields.read("state", work.state);
+  fields.read("begun", work.begun);
   fields.read("last_heartbeats", work.last_heartbeats);
   std::string auth = "key";
   fields.read("auth", auth);

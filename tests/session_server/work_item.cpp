@@ -17,7 +17,8 @@ WorkItem::WorkItem(const Settings& settings)
       work_id_(settings.work_id),
       environment_id_(settings.environment_id),
       session_id_(settings.session_id),
-      state_(settings.work.state) {}
+      state_(settings.work.state),
+      last_(settings.work.begun.empty() ? "NO_HEARTBEAT" : settings.work.begun) {}
 
 bool WorkItem::leased(Time now) const {
   return expires_ && now <= *expires_ && !others_;
