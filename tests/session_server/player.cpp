@@ -84,6 +84,10 @@ void Player::check_end() {
         fail(fmt::format("{} ({}) has {} answers", call.made.name, id, call.answers.size()));
     }
   });
+  const std::size_t streams = server_.inspect([](const Service& service) { return service.streams_opened; });
+  if (script_.end.streams && streams != *script_.end.streams) {
+    fail(fmt::format("{} streams were opened, should be {}", streams, *script_.end.streams));
+  }
   for (auto& check : script_.end.files) play(check);
 }
 
@@ -245,11 +249,6 @@ void Player::play(const step::Say& say) {
 
 void Player::play(const step::Touch& touch) {
   std::ofstream file(worker_.workdir / touch.path);
-}
-
-void Player::play(const step::StreamsOpened& opened) {
-  const std::size_t count = server_.inspect([](const Service& service) { return service.streams_opened; });
-  if (count != opened.count) fail(fmt::format("{} streams were opened, should be {}", count, opened.count));
 }
 
 void Player::play(const FileCheck& check) {

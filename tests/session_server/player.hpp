@@ -56,7 +56,6 @@ class Player {
   void play(const step::Await& await);
   void play(const step::Say& say);
   void play(const step::Touch& touch);
-  void play(const step::StreamsOpened& opened);
   void play(const FileCheck& check);
   void play(const Load& load);
 

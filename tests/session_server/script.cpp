@@ -100,6 +100,7 @@ End parse_end(const Json& json) {
   if (const Json* stopped = fields.find("stopped")) {
     end.stopped = stopped->is_null() ? std::nullopt : std::optional(stopped->get<bool>());
   }
+  fields.read("streams", end.streams);
   fields.read_ms("within_ms", end.within);
   if (const Json* files = fields.find("files")) {
     for (auto& file : *files) end.files.push_back(parse_file_check(file, "end.files"));

@@ -120,23 +120,19 @@ struct Say {
 struct Touch {
   std::string path{};
 };
-/// The worker has opened exactly so many streams.
-struct StreamsOpened {
-  std::size_t count = 0;
-};
 }  // namespace step
 
-using Step =
-    std::variant<step::Calls, step::Confirm, step::Interrupt, step::EndThread, step::Idle, step::Terminate,
-                 step::Append, step::SendRaw, step::AnswerElsewhere, step::AddFault, step::ClearFaults,
-                 step::CutStreams, step::Listen, step::Lease, step::Signal, step::Sleep, step::Await,
-                 step::Say, step::Touch, step::StreamsOpened, step::Restart, FileCheck, Load>;
+using Step = std::variant<step::Calls, step::Confirm, step::Interrupt, step::EndThread, step::Idle,
+                          step::Terminate, step::Append, step::SendRaw, step::AnswerElsewhere, step::AddFault,
+                          step::ClearFaults, step::CutStreams, step::Listen, step::Lease, step::Signal,
+                          step::Sleep, step::Await, step::Say, step::Touch, step::Restart, FileCheck, Load>;
 
 struct End {
   enum class How { idle, terminate, remove, none } how = How::idle;
   std::string reason = "end_turn";
   std::optional<int> exit_code = 0;
-  std::optional<bool> stopped = true;  // whether the worker stopped the item
+  std::optional<bool> stopped = true;    // whether the worker stopped the item
+  std::optional<std::size_t> streams{};  // how many the worker opened in all
   std::chrono::milliseconds within{15000};
   std::vector<FileCheck> files{};
   std::vector<std::string> log_contains{};  // on the worker's stderr

@@ -215,8 +215,6 @@ const std::map<std::string, std::function<Step(const Parser&)>>& parsers() {
       {"say", [](const Parser& p) -> Step { return step::Say{.text = p.as<std::string>()}; }},
       {"restart", [](const Parser&) -> Step { return step::Restart{}; }},
       {"touch", [](const Parser& p) -> Step { return step::Touch{.path = p.as<std::string>()}; }},
-      {"streams_opened",
-       [](const Parser& p) -> Step { return step::StreamsOpened{.count = p.as<std::size_t>()}; }},
       {"file", [](const Parser& p) -> Step { return parse_file_check(p.value, p.where + ".file"); }},
       {"generate", [](const Parser& p) -> Step { return parse_load(p.value, p.where + ".generate"); }},
   };
