@@ -11,7 +11,7 @@ namespace sandbox_worker::tools {
 class Deadline {
  public:
   /// A `limit` of zero is none.
-  explicit Deadline(std::stop_token stop = {}, std::chrono::milliseconds limit = {})
+  explicit Deadline(std::stop_token stop = {}, std::chrono::nanoseconds limit = {})
       : stop_(std::move(stop)), at_(limit.count() > 0 ? Clock::now() + limit : Clock::time_point::max()) {}
 
   /// Cheap enough to be asked for each file; once true it stays true.

@@ -17,7 +17,7 @@ struct DirectoryEntry {
 /// the buffer is kept from one directory to the next.
 class DirectoryReader {
  public:
-  DirectoryReader() : buffer_(std::make_unique<Buffer>()) {}
+  DirectoryReader() : buffer_(std::make_unique_for_overwrite<Buffer>()) {}
 
   /// `fd` stays the caller's and must be open while entries are read.
   void start(int fd) noexcept {

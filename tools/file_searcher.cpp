@@ -1,10 +1,16 @@
 #include "tools/file_searcher.hpp"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstring>
+#include <utility>
 
+#include "tools/newlines.hpp"
 #include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
@@ -26,12 +32,15 @@ class TextSearch {
 
   /// `text` begins at the beginning of a line; `last`: nothing follows it.
   bool run(std::string_view text, bool last) {
-    while (!text.empty()) {
+    text_ = text;
+    counted_ = 0;
+    for (std::size_t at = 0; at < text.size();) {
       if (deadline_.passed()) return false;
-      const std::size_t size = search_.crosses_lines() ? text.size() : block_size(text);
-      run_block(text.substr(0, size), last && size == text.size());
-      text.remove_prefix(size);
+      const std::size_t size = search_.crosses_lines() ? text.size() : block_size(text.substr(at));
+      run_block(at, size);
+      at += size;
     }
+    if (!last) count_to(text.size());
     return true;
   }
 
@@ -43,31 +52,29 @@ class TextSearch {
                                              : std::min(text.find('\n', kBlock), text.size() - 1) + 1;
   }
 
-  void run_block(std::string_view block, bool last) {
-    if (!search_.crosses_lines() || search_.may_match(block)) {
-      LineScan scan(search_, block);
-      while (const auto hit = scan.next()) {
-        count_to(block, hit->begin);
-        on_hit_({line_, block.substr(hit->begin, hit->end - hit->begin), hit->match_begin - hit->begin,
-                 std::max(hit->match_end, hit->match_begin) - hit->begin});
-      }
+  void run_block(std::size_t begin, std::size_t size) {
+    const std::string_view block = text_.substr(begin, size);
+    if (search_.crosses_lines() && !search_.may_match(block)) return;
+    LineScan scan(search_, block);
+    while (const auto hit = scan.next()) {
+      count_to(begin + hit->begin);
+      on_hit_({line_, block.substr(hit->begin, hit->end - hit->begin), hit->match_begin - hit->begin,
+               hit->match_end - hit->begin});
     }
-    if (!last) count_to(block, block.size());
-    counted_ = 0;
   }
 
-  void count_to(std::string_view block, std::size_t to) {
-    const auto lines = std::count(block.begin() + static_cast<std::ptrdiff_t>(counted_),
-                                  block.begin() + static_cast<std::ptrdiff_t>(to), '\n');
-    line_ += static_cast<std::uint64_t>(lines);
+  // Lines are only counted once a hit asks for its number.
+  void count_to(std::size_t to) {
+    line_ += count_newlines(text_.substr(counted_, to - counted_));
     counted_ = to;
   }
 
   const LineSearch& search_;
   const Deadline& deadline_;
   const FileSearcher::OnHit& on_hit_;
+  std::string_view text_;
+  std::size_t counted_ = 0;  // bytes of `text_` whose newlines are in `line_`
   std::uint64_t line_ = 1;
-  std::size_t counted_ = 0;
 };
 
 // `text` begins with the byte order mark. What is no valid UTF-16 becomes U+FFFD.
@@ -95,24 +102,46 @@ std::string utf8_of_utf16(std::string_view text) {
 
 }  // namespace
 
-FileSearcher::FileSearcher() : buffer_(kBuffer) {}
+FileSearcher::FileSearcher() : buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)), size_(kBuffer) {}
+
+void FileSearcher::grow() {
+  auto larger = std::make_unique_for_overwrite<char[]>(size_ * 2);
+  std::memcpy(larger.get(), buffer_.get(), have_);
+  buffer_ = std::move(larger);
+  size_ *= 2;
+}
+
+void FileSearcher::shrink() {
+  if (size_ <= kMaxLine) return;
+  buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
+  size_ = kBuffer;
+}
+
+void FileSearcher::begin_directory(int fd) {
+  // Others, such as /proc and what a program serves through FUSE, may give less than they have.
+  constexpr std::array<long, 5> kFullReads{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
+                                           OVERLAYFS_SUPER_MAGIC};
+  struct statfs status;
+  short_read_is_last_ =
+      ::fstatfs(fd, &status) == 0 && std::ranges::find(kFullReads, status.f_type) != kFullReads.end();
+}
 
 // False at the end of the file, or where it can't be read further.
 bool FileSearcher::fill(int fd) {
-  while (have_ < buffer_.size()) {
-    const auto got = ::read(fd, buffer_.data() + have_, buffer_.size() - have_);
+  while (have_ < size_) {
+    const auto got = ::read(fd, buffer_.get() + have_, size_ - have_);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     have_ += static_cast<std::size_t>(got);
+    if (short_read_is_last_ && have_ < size_) return false;
   }
   return true;
 }
 
 std::size_t FileSearcher::whole_lines() const {
-  const void* const newline = ::memrchr(buffer_.data(), '\n', have_);
-  return newline == nullptr
-             ? 0
-             : static_cast<std::size_t>(static_cast<const char*>(newline) - buffer_.data()) + 1;
+  const void* const newline = ::memrchr(buffer_.get(), '\n', have_);
+  return newline == nullptr ? 0
+                            : static_cast<std::size_t>(static_cast<const char*>(newline) - buffer_.get()) + 1;
 }
 
 FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadline& deadline,
@@ -123,7 +152,7 @@ FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadlin
   errno = 0;
   for (bool first = true, more = true; more; first = false) {
     more = fill(fd);
-    std::string_view have(buffer_.data(), have_);
+    std::string_view have(buffer_.get(), have_);
     if (first) {
       if (have.empty()) return errno != 0 ? FileOutcome::unreadable : FileOutcome::searched;
       if (have.starts_with("\xFF\xFE") || have.starts_with("\xFE\xFF")) {
@@ -132,8 +161,8 @@ FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadlin
       if (have.substr(0, kLookedAt).find('\0') != std::string_view::npos) return FileOutcome::binary;
     }
     std::size_t use = more ? whole_lines() : have_;
-    if (more && (use == 0 || search.crosses_lines()) && buffer_.size() < most) {
-      buffer_.resize(buffer_.size() * 2);
+    if (more && (use == 0 || search.crosses_lines()) && size_ < most) {
+      grow();
       continue;
     }
     if (use == 0) use = have_;
@@ -142,22 +171,22 @@ FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadlin
     } else if (!text.run(have.substr(0, use), !more)) {
       break;
     }
-    std::memmove(buffer_.data(), buffer_.data() + use, have_ - use);
+    std::memmove(buffer_.get(), buffer_.get() + use, have_ - use);
     have_ -= use;
   }
-  if (buffer_.size() > kMaxLine) buffer_ = std::vector<char>(kBuffer);
+  shrink();
   return FileOutcome::searched;
 }
 
 FileOutcome FileSearcher::search_utf16(int fd, const LineSearch& search, const Deadline& deadline,
                                        const OnHit& on_hit) {
-  while (buffer_.size() < kMaxWhole && have_ == buffer_.size()) {
-    buffer_.resize(buffer_.size() * 2);
+  while (size_ < kMaxWhole && have_ == size_) {
+    grow();
     fill(fd);
   }
-  const std::string text = utf8_of_utf16({buffer_.data(), have_});
+  const std::string text = utf8_of_utf16({buffer_.get(), have_});
   TextSearch(search, deadline, on_hit).run(text, true);
-  if (buffer_.size() > kMaxLine) buffer_ = std::vector<char>(kBuffer);
+  shrink();
   return FileOutcome::searched;
 }
 

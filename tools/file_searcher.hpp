@@ -2,9 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tools/deadline.hpp"
 #include "tools/line_search.hpp"
@@ -30,6 +30,10 @@ class FileSearcher {
 
   FileSearcher();
 
+  /// Learns whether files of the file system of `fd` have been read when less comes than was asked for, which
+  /// saves a system call for each; else they are read until nothing comes.
+  void begin_directory(int fd);
+
   /// `fd` is at the beginning of a file. A file with a NUL in its first 8 KiB is binary and isn't searched,
   /// unless it is UTF-16 with a byte order mark, which is searched as UTF-8.
   FileOutcome search(int fd, const LineSearch& search, const Deadline& deadline, const OnHit& on_hit);
@@ -39,8 +43,13 @@ class FileSearcher {
   std::size_t whole_lines() const;
   FileOutcome search_utf16(int fd, const LineSearch& search, const Deadline& deadline, const OnHit& on_hit);
 
-  std::vector<char> buffer_;
-  std::size_t have_ = 0;
+  void grow();
+  void shrink();
+
+  std::unique_ptr<char[]> buffer_;
+  std::size_t size_ = 0;  // of the buffer
+  std::size_t have_ = 0;  // bytes in it
+  bool short_read_is_last_ = false;
 };
 
 }  // namespace sandbox_worker::tools

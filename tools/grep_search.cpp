@@ -16,7 +16,8 @@ namespace sandbox_worker::tools {
 namespace {
 
 // Files that a thread takes at once: enough to be seldom in each other's way, few enough to end together.
-constexpr std::size_t kFilesAtOnce = 32;
+constexpr std::size_t kMaxFilesAtOnce = 32;
+constexpr std::size_t kSharesOfThread = 16;
 // A chunk over this size is handed on before its files are done.
 constexpr std::size_t kMaxChunk = 1024 * 1024;
 // Entries of ignored directories that are counted to say how many files were left out; some 50 ms.
@@ -62,16 +63,21 @@ void count(GrepCounts& counts, FileOutcome outcome) {
 class Worker {
  public:
   Worker(const LineSearch& search, const SearchPlace& place, const Deadline& deadline, const FileList& list)
-      : search_(search), place_(place), deadline_(deadline), list_(list) {}
+      : search_(search),
+        place_(place),
+        deadline_(deadline),
+        list_(list),
+        at_once_(std::clamp<std::size_t>(list.files().size() / (place.threads * kSharesOfThread), 1,
+                                         kMaxFilesAtOnce)) {}
 
   GrepCounts run(std::atomic<std::uint64_t>& next, OrderedOutput& output) {
     GrepCounts counts;
     const auto& files = list_.files();
-    for (std::uint64_t number = next++; number * kFilesAtOnce < files.size(); number = next++) {
+    for (std::uint64_t number = next++; number * at_once_ < files.size(); number = next++) {
       Piece piece(output, number);
-      const std::size_t end = std::min<std::size_t>(files.size(), (number + 1) * kFilesAtOnce);
+      const std::size_t end = std::min<std::size_t>(files.size(), (number + 1) * at_once_);
       try {
-        for (std::size_t i = number * kFilesAtOnce; i < end && !deadline_.passed(); ++i) {
+        for (std::size_t i = number * at_once_; i < end && !deadline_.passed(); ++i) {
           count(counts, search_file(files[i], piece));
         }
       } catch (...) {
@@ -89,6 +95,7 @@ class Worker {
     if (!directory_ || file.directory != directory_index_) {
       directory_ = open_without_links(place_.fd.get(), list_.directory(file), O_PATH | O_DIRECTORY);
       directory_index_ = file.directory;
+      searcher_.begin_directory(directory_.get());
     }
     const char* const name = list_.name(file);
     constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -108,6 +115,8 @@ class Worker {
   const SearchPlace& place_;
   const Deadline& deadline_;
   const FileList& list_;
+  const std::size_t at_once_;  // files
+
   FileSearcher searcher_;
   UniqueFd directory_;
   std::uint32_t directory_index_ = 0;

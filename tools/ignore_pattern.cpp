@@ -68,11 +68,26 @@ void IgnorePattern::classify(std::string_view glob) {
   const auto wild = glob.find_first_of(kSpecial);
   exact_ = wild == npos;
   literal_ = glob.substr(0, wild);
+  needed_ = longest_literal();
   if (!by_name_ || !glob.starts_with("*.")) return;
   const std::string_view rest = glob.substr(2);
   if (rest.find_first_of(kSpecial) != npos || rest.find('.') != npos) return;
   extension_ = true;
   literal_ = glob.substr(1);
+}
+
+std::string IgnorePattern::longest_literal() const {
+  std::string longest;
+  std::string run;
+  for (const Token& token : tokens_) {
+    if (token.kind == Kind::byte) {
+      run += static_cast<char>(token.byte);
+    } else {
+      run.clear();
+    }
+    if (run.size() > longest.size()) longest = run;
+  }
+  return longest;
 }
 
 bool IgnorePattern::compile(std::string_view glob) {
@@ -163,7 +178,7 @@ bool IgnorePattern::accepts(const Token& token, char c) const {
 bool IgnorePattern::matches(std::string_view text) const {
   if (exact_) return text == literal_;
   if (extension_) return text.ends_with(literal_);
-  if (!text.starts_with(literal_)) return false;
+  if (!text.starts_with(literal_) || text.find(needed_) == npos) return false;
   return matches_tokens(text);
 }
 

@@ -44,12 +44,14 @@ class IgnorePattern {
   bool accepts(const Token& token, char c) const;
   bool matches_tokens(std::string_view text) const;
   void classify(std::string_view glob);
+  std::string longest_literal() const;
 
   bool negated_ = false;
   bool directory_only_ = false;
   bool by_name_ = false;
   bool exact_ = false;
   bool extension_ = false;
+  std::string needed_;   // the longest text without wildcards
   std::string literal_;  // what precedes the first wildcard; or the whole, or the extension
   std::vector<Token> tokens_;
   std::vector<Set> sets_;

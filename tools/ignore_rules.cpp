@@ -20,8 +20,8 @@ IgnoreRules IgnoreRules::parse(std::string_view text) {
 
 void IgnoreRules::add(IgnorePattern pattern) {
   const auto index = static_cast<std::uint32_t>(patterns_.size());
-  if (pattern.by_name() && pattern.exact() != nullptr) {
-    by_name_[*pattern.exact()].push_back(index);
+  if (pattern.exact() != nullptr) {
+    (pattern.by_name() ? by_name_ : by_path_)[*pattern.exact()].push_back(index);
   } else if (pattern.extension() != nullptr) {
     by_extension_[*pattern.extension()].push_back(index);
   } else {
@@ -41,6 +41,7 @@ IgnoreDecision IgnoreRules::decide(std::string_view path, std::string_view name,
     }
   };
   if (!by_name_.empty()) last_of(by_name_, name);
+  if (!by_path_.empty()) last_of(by_path_, path);
   const auto dot = name.rfind('.');
   if (dot != std::string_view::npos && !by_extension_.empty()) last_of(by_extension_, name.substr(dot));
   for (std::size_t i = in_order_.size(); i-- > 0 && in_order_[i] > best;) {

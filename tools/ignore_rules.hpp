@@ -35,6 +35,7 @@ class IgnoreRules {
 
   std::vector<IgnorePattern> patterns_;
   Index by_name_;                        // patterns that are a plain name
+  Index by_path_;                        // patterns that are a plain path
   Index by_extension_;                   // patterns like *.o
   std::vector<std::uint32_t> in_order_;  // all others
 };

@@ -33,14 +33,6 @@ constexpr std::array<std::uint16_t, 128> kFrequency{
     388, 11,  332, 87,  222, 226, 631, 161, 85, 117, 358, 5,  47, 223,  139, 315, 297, 180, 22,
     377, 342, 490, 172, 80,  63,  74,  62,  12, 22,  10,  22, 7,  0};
 
-double share_of(const ByteSet& set) {
-  double share = 0;
-  for (std::size_t c = 0; c < 256; ++c) {
-    if (set[c]) share += (c < 128 ? kFrequency[c] + 0.3 : 1.0) / 10'000;
-  }
-  return std::min(share, 1.0);
-}
-
 double share_of_window(const ByteString& text, std::size_t begin, std::size_t length) {
   double share = 1;
   for (std::size_t i = 0; i < length; ++i) share *= share_of(text[begin + i]);
@@ -215,6 +207,14 @@ Facts facts_of(const RegexNode& node) {
 }
 
 }  // namespace
+
+double share_of(const ByteSet& set) {
+  double share = 0;
+  for (std::size_t c = 0; c < 256; ++c) {
+    if (set[c]) share += (c < 128 ? kFrequency[c] + 0.3 : 1.0) / 10'000;
+  }
+  return std::min(share, 1.0);
+}
 
 std::size_t rarest_window(const ByteString& text, std::size_t length) {
   std::size_t best = 0;

@@ -18,6 +18,9 @@ struct RequiredBytes {
 /// Chooses the strings that are the rarest in source code and prose.
 RequiredBytes required_bytes(const RegexNode& root);
 
+/// How many of all bytes in source code and prose are in a set.
+double share_of(const ByteSet& set);
+
 /// Where in `text` the `length` bytes begin that are the rarest in source code and prose.
 std::size_t rarest_window(const ByteString& text, std::size_t length);
 

@@ -23,12 +23,18 @@ struct Walk::Listing {
     std::uint32_t length;
     EntryKind kind;
   };
+  static constexpr std::size_t kKept = 1024 * 1024;  // bytes; what a huge directory took is given back
+
   DirectoryReader reader;
   std::string names;
   std::vector<Entry> entries;
   IgnoreFiles ignore_files;
 
   void read(int fd, const Deadline& deadline) {
+    if (names.capacity() > kKept) {
+      names = {};
+      entries = {};
+    }
     names.clear();
     entries.clear();
     ignore_files = {};

@@ -18,12 +18,16 @@ std::string described(const NewCall& call) {
          one_line(call.input.dump(-1, ' ', false, Json::error_handler_t::replace), kColumns);
 }
 
-std::string outcome(const Call& call) {
+std::string mark_and_time(const Call& call) {
   const Answer& answer = call.answers.front();
   const double took = std::chrono::duration<double, std::milli>(answer.at - call.at).count();
-  const std::string type = answer.content.empty() ? "" : answer.content.front().value("type", "");
-  const std::string shown = type == "text" ? one_line(text_of(answer.content), kColumns) : type;
-  return fmt::format("{} {:.{}f} ms · {}", answer.is_error ? "✗" : "✓", took, took < 10 ? 1 : 0, shown);
+  return fmt::format("{} {:.{}f} ms", answer.is_error ? "✗" : "✓", took, took < 10 ? 1 : 0);
+}
+
+std::string outcome(const Call& call) {
+  const Json& content = call.answers.front().content;
+  const std::string type = content.empty() ? "" : content.front().value("type", "");
+  return mark_and_time(call) + " · " + (type == "text" ? one_line(text_of(content), kColumns) : type);
 }
 
 }  // namespace
@@ -74,9 +78,9 @@ void Console::problem(const std::string& text) {
   put("  ✗ " + text + "\n");
 }
 
-void Console::result(const Answer& answer) {
+void Console::result(const Call& call) {
   end_line();
-  for (auto& block : answer.content) {
+  for (auto& block : call.answers.front().content) {
     if (block.value("type", "") == "text") {
       put(block.value("text", "") + "\n");
     } else {
@@ -84,6 +88,7 @@ void Console::result(const Answer& answer) {
                       block["source"].value("data", "").size()));
     }
   }
+  put("  " + mark_and_time(call) + "\n");
 }
 
 }  // namespace session_server

@@ -19,8 +19,8 @@ class Console {
   void note(const std::string& text);
   void done(const std::string& summary);
   void problem(const std::string& text);
-  /// The whole text of an answer, as a person in the shell wants to see it.
-  void result(const Answer& answer);
+  /// The whole answer and its time, as a person in the shell wants to see it.
+  void result(const Call& call);
 
  private:
   void end_line();

@@ -33,22 +33,22 @@ enum class Cut { close, drop, reset, half_event };
 
 /// A fault of the network or the service, and the requests that it meets.
 struct Fault {
-  std::optional<RequestKind> on;  // none: every kind
+  std::optional<RequestKind> on{};  // none: every kind
   FaultAction action = FaultAction::close;
   unsigned status = 500;
-  Headers headers;
-  std::optional<std::string> body;
+  Headers headers{};
+  std::optional<std::string> body{};
   std::chrono::milliseconds delay{0};
   std::chrono::milliseconds gap{1};  // between the bytes of a drip
-  std::optional<bool> commit;        // whether the request takes effect; unset: as the action implies
-  std::optional<std::chrono::milliseconds> commit_after;  // it takes effect this much later
+  std::optional<bool> commit{};      // whether the request takes effect; unset: as the action implies
+  std::optional<std::chrono::milliseconds> commit_after{};  // it takes effect this much later
   Cut cut = Cut::close;
   std::size_t after_events = 0;
 
-  std::string contains;           // only requests with this in target or body
-  unsigned skip = 0;              // the first ones pass
-  std::optional<unsigned> count;  // unset: once, or without end when every or percent is given
-  unsigned every = 1;             // every n-th
+  std::string contains{};           // only requests with this in target or body
+  unsigned skip = 0;                // the first ones pass
+  std::optional<unsigned> count{};  // unset: once, or without end when every or percent is given
+  unsigned every = 1;               // every n-th
   double percent = 100;
   std::uint64_t seed = 1;
 
@@ -69,7 +69,7 @@ class FaultRules {
 
  private:
   struct Rule {
-    Fault fault;
+    Fault fault{};
     std::mt19937_64 chance;
     unsigned seen = 0;
     unsigned played = 0;

@@ -6,6 +6,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -21,6 +22,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <deque>
+#include <mutex>
 #include <thread>
 
 namespace session_server {
@@ -33,6 +35,9 @@ using asio::ip::tcp;
 using boost::system::error_code;
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 using asio::awaitable;
+
+/// Protects the test machine only; what is too large for the service is the service's to say.
+constexpr std::uint64_t kMaxBodyBytes = std::uint64_t{1} << 30U;
 
 /// Frames wait here until the connection's coroutine writes them.
 class QueuedFeed : public StreamFeed, public std::enable_shared_from_this<QueuedFeed> {
@@ -56,26 +61,37 @@ class QueuedFeed : public StreamFeed, public std::enable_shared_from_this<Queued
 
   /// Nothing: `silence` has passed (when there is such a limit), or the feed was closed.
   awaitable<std::optional<Item>> next(std::chrono::milliseconds silence) {
-    if (items_.empty() && open_) {
+    auto item = take();
+    if (!item && open_) {
       wake_.expires_after(silence.count() > 0 ? silence : std::chrono::hours(24));
       co_await wake_.async_wait(kAsTuple);
+      item = take();
     }
-    if (items_.empty()) co_return std::nullopt;
-    Item item = std::move(items_.front());
-    items_.pop_front();
     co_return item;
   }
 
  private:
+  /// Posts of several threads may overtake each other, so the order is kept here and only the waking is
+  /// posted.
   void put(Item item) {
-    asio::post(executor_, [self = shared_from_this(), item = std::move(item)]() mutable {
-      self->items_.push_back(std::move(item));
-      self->wake_.cancel();
-    });
+    {
+      const std::lock_guard lock(mutex_);
+      items_.push_back(std::move(item));
+    }
+    asio::post(executor_, [self = shared_from_this()] { self->wake_.cancel(); });
+  }
+
+  std::optional<Item> take() {
+    const std::lock_guard lock(mutex_);
+    if (items_.empty()) return std::nullopt;
+    Item item = std::move(items_.front());
+    items_.pop_front();
+    return item;
   }
 
   asio::any_io_executor executor_;
   asio::steady_timer wake_;
+  std::mutex mutex_;  // guards items_
   std::deque<Item> items_;
   std::atomic<bool> open_{true};
 };
@@ -104,6 +120,8 @@ struct HttpFront::State {
   Options options;
   OnRequest on_request;
   asio::io_context io{1};
+  // While nothing listens and nobody is connected there is nothing to do, and still a next time.
+  asio::executor_work_guard<asio::io_context::executor_type> stay{io.get_executor()};
   asio::ssl::context tls{asio::ssl::context::tls_server};
   tcp::acceptor acceptor{io};
   std::uint16_t port = 0;
@@ -177,13 +195,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   awaitable<bool> one_request() {
     http::request_parser<http::string_body> parser;
     parser.header_limit(64 * 1024);
-    parser.body_limit(options_.max_body_bytes);
+    parser.body_limit(kMaxBodyBytes);
     auto [error, size] = co_await http::async_read(stream_, buffer_, parser, kAsTuple);
-    if (error == http::error::body_limit) {
-      std::string text = whole(error_reply(413, "the request is too large"), false);
-      co_await write(std::move(text));
-      co_return false;
-    }
     if (error) co_return false;
     auto message = parser.release();
     Request request;

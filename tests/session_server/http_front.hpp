@@ -27,21 +27,21 @@ class StreamFeed {
 struct StreamWire {
   bool chunked = true;
   bool split_bytes = false;
-  std::string ping;  // sent after each silence of `silence`
+  std::string ping{};  // sent after each silence of `silence`
   std::chrono::milliseconds silence{0};
 };
 
 /// How one request is answered.
 struct Plan {
-  Reply reply;
-  std::optional<Fault> fault;
+  Reply reply{};
+  std::optional<Fault> fault{};
   std::function<void(std::shared_ptr<StreamFeed>)> on_stream;  // called before its header goes out
   std::function<void()> on_lost;                               // the answer could not be written
 };
 
 struct TlsIdentity {
-  std::string certificate_pem;
-  std::string key_pem;
+  std::string certificate_pem{};
+  std::string key_pem{};
 };
 
 /// HTTP/1.1 on loopback, on its own thread. Knows requests, answers and ways to spoil them, and no rule of
@@ -51,9 +51,8 @@ class HttpFront {
   using OnRequest = std::function<Plan(Request)>;
   struct Options {
     std::uint16_t port = 0;  // 0: a free one
-    std::size_t max_body_bytes = 32 * 1024 * 1024;
     StreamWire stream;
-    std::optional<TlsIdentity> tls;
+    std::optional<TlsIdentity> tls{};
   };
 
   HttpFront(Options options, OnRequest on_request);

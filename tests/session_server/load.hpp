@@ -21,14 +21,14 @@ struct Load {
 };
 
 struct LoadCall {
-  NewCall call;
+  NewCall call{};
   bool is_error = false;
   std::string contains{};
 };
 
 struct LoadPlan {
-  std::vector<LoadCall> calls;
-  std::vector<std::string> ran;  // lines that must be in `ran_file`, each once, in any order
+  std::vector<LoadCall> calls{};
+  std::vector<std::string> ran{};  // lines that must be in `ran_file`, each once, in any order
 };
 
 /// Where each bash call of a load leaves its line, relative to the worker's folder.

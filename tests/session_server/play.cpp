@@ -151,8 +151,16 @@ PlayResult play(const Script& script, const std::vector<std::string>& command, c
   for (auto& fault : script.faults) server.add_fault(fault);
 
   std::unique_ptr<WorkerProcess> worker;
+  std::unique_ptr<TermForwarder> forwarder;
+  const auto start_again = [&] {
+    forwarder.reset();
+    worker.reset();
+    worker = start_worker(script, command, server, folder, options.verbose);
+    forwarder = std::make_unique<TermForwarder>(*worker);
+  };
   WorkerHandle handle{.workdir = folder.workdir()};
   if (!command.empty()) {
+    handle.restart = start_again;
     handle.gone = [&worker] { return worker && worker->exited(); };
     handle.signal = [&worker](int number) { worker->signal(number); };
   }
@@ -161,13 +169,11 @@ PlayResult play(const Script& script, const std::vector<std::string>& command, c
   player.play_history();
 
   PlayResult result;
-  std::unique_ptr<TermForwarder> forwarder;
   if (command.empty()) {
     say_how_to_start(script, server, folder, console);
     server.wait(kByHand, [](const Service& service) { return service.streams_opened > 0; });
   } else {
-    worker = start_worker(script, command, server, folder, options.verbose);
-    forwarder = std::make_unique<TermForwarder>(*worker);
+    start_again();
   }
   const bool whole = player.play_steps();
   if (whole) player.play_end();

@@ -14,18 +14,18 @@ namespace session_server {
 
 struct PlayOptions {
   std::uint16_t port = 0;
-  bool verbose = false;                          // every request, and the worker's log, as they come
-  std::FILE* out = stdout;                       // null: silent
-  std::optional<std::filesystem::path> workdir;  // unset: a new one, removed afterwards
+  bool verbose = false;                            // every request, and the worker's log, as they come
+  std::FILE* out = stdout;                         // null: silent
+  std::optional<std::filesystem::path> workdir{};  // unset: a new one, removed afterwards
 };
 
 struct PlayResult {
-  std::vector<std::string> failures;    // expectations, exit code, time
-  std::vector<std::string> violations;  // of the contract, by the worker
-  std::optional<int> exit_code;
-  std::string log;  // the worker's stdout and stderr; empty when verbose
-  std::vector<RequestRecord> requests;
-  std::vector<Time> heartbeats;
+  std::vector<std::string> failures{};    // expectations, exit code, time
+  std::vector<std::string> violations{};  // of the contract, by the worker
+  std::optional<int> exit_code{};
+  std::string log{};  // the worker's stdout and stderr; empty when verbose
+  std::vector<RequestRecord> requests{};
+  std::vector<Time> heartbeats{};
   bool ok() const { return failures.empty() && violations.empty(); }
 };
 

@@ -84,6 +84,10 @@ void Player::check_end() {
         fail(fmt::format("{} ({}) has {} answers", call.made.name, id, call.answers.size()));
     }
   });
+  const std::size_t streams = server_.inspect([](const Service& service) { return service.streams_opened; });
+  if (script_.end.streams && streams != *script_.end.streams) {
+    fail(fmt::format("{} streams were opened, should be {}", streams, *script_.end.streams));
+  }
   for (auto& check : script_.end.files) play(check);
 }
 
@@ -177,7 +181,8 @@ void Player::play(const step::Terminate& terminate) {
 void Player::play(const step::Append& append) {
   Json event = append.event;
   fill_in(event, worker_.workdir);
-  server_.append(std::move(event));
+  if (append.fill_bytes > 0) event["filler"] = std::string(append.fill_bytes, 'x');
+  for (std::size_t i = 0; i < append.repeat; ++i) server_.append(event);
 }
 
 void Player::play(const step::SendRaw& raw) {
@@ -233,17 +238,17 @@ void Player::play(const step::Signal& signal) {
 void Player::play(const step::Sleep& sleep) {
   std::this_thread::sleep_for(sleep.time);
 }
+void Player::play(const step::Restart&) {
+  console_.note("the worker is killed, and another one started");
+  worker_.restart();
+}
+
 void Player::play(const step::Say& say) {
   console_.note(say.text);
 }
 
 void Player::play(const step::Touch& touch) {
   std::ofstream file(worker_.workdir / touch.path);
-}
-
-void Player::play(const step::StreamsOpened& opened) {
-  const std::size_t count = server_.inspect([](const Service& service) { return service.streams_opened; });
-  if (count != opened.count) fail(fmt::format("{} streams were opened, should be {}", count, opened.count));
 }
 
 void Player::play(const FileCheck& check) {

@@ -16,6 +16,7 @@ struct WorkerHandle {
   std::filesystem::path workdir;
   std::function<bool()> gone = [] { return false; };
   std::function<void(int)> signal = [](int) {};
+  std::function<void()> restart = [] {};
 };
 
 /// Plays the steps of one script on a server, in the thread that calls. What is not as expected goes into
@@ -51,10 +52,10 @@ class Player {
   void play(const step::Lease& lease);
   void play(const step::Signal& signal);
   void play(const step::Sleep& sleep);
+  void play(const step::Restart& restart);
   void play(const step::Await& await);
   void play(const step::Say& say);
   void play(const step::Touch& touch);
-  void play(const step::StreamsOpened& opened);
   void play(const FileCheck& check);
   void play(const Load& load);
 

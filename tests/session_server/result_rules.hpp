@@ -12,9 +12,9 @@ namespace session_server {
 /// One result that a worker posted, its form already checked.
 struct PostedResult {
   bool custom = false;
-  std::string call_id;
+  std::string call_id{};
   bool is_error = false;
-  Json content;
+  Json content{};
 };
 
 /// Takes the body of a post apart; the error says what the service would refuse.

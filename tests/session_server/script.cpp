@@ -17,6 +17,7 @@ WorkSettings parse_work(const Json& json) {
   WorkSettings work;
   fields.read("ttl_seconds", work.ttl_seconds);
   fields.read("state", work.state);
+  fields.read("begun", work.begun);
   fields.read("last_heartbeats", work.last_heartbeats);
   std::string auth = "key";
   fields.read("auth", auth);
@@ -99,6 +100,7 @@ End parse_end(const Json& json) {
   if (const Json* stopped = fields.find("stopped")) {
     end.stopped = stopped->is_null() ? std::nullopt : std::optional(stopped->get<bool>());
   }
+  fields.read("streams", end.streams);
   fields.read_ms("within_ms", end.within);
   if (const Json* files = fields.find("files")) {
     for (auto& file : *files) end.files.push_back(parse_file_check(file, "end.files"));

@@ -174,7 +174,13 @@ const std::map<std::string, std::function<Step(const Parser&)>>& parsers() {
       {"idle", [](const Parser& p) -> Step { return step::Idle{.reason = p.as<std::string>()}; }},
       {"terminate", [](const Parser&) -> Step { return step::Terminate{}; }},
       {"delete", [](const Parser&) -> Step { return step::Terminate{.deleted = true}; }},
-      {"event", [](const Parser& p) -> Step { return step::Append{.event = p.value}; }},
+      {"event",
+       [](const Parser& p) -> Step {
+         step::Append append{.event = p.value};
+         p.fields.read("repeat", append.repeat);
+         p.fields.read("fill_bytes", append.fill_bytes);
+         return append;
+       }},
       {"raw", [](const Parser& p) -> Step { return step::SendRaw{.bytes = p.as<std::string>()}; }},
       {"answer_elsewhere",
        [](const Parser& p) -> Step {
@@ -207,9 +213,8 @@ const std::map<std::string, std::function<Step(const Parser&)>>& parsers() {
        }},
       {"await", [](const Parser& p) -> Step { return parse_await(p.value, p.where + ".await"); }},
       {"say", [](const Parser& p) -> Step { return step::Say{.text = p.as<std::string>()}; }},
+      {"restart", [](const Parser&) -> Step { return step::Restart{}; }},
       {"touch", [](const Parser& p) -> Step { return step::Touch{.path = p.as<std::string>()}; }},
-      {"streams_opened",
-       [](const Parser& p) -> Step { return step::StreamsOpened{.count = p.as<std::size_t>()}; }},
       {"file", [](const Parser& p) -> Step { return parse_file_check(p.value, p.where + ".file"); }},
       {"generate", [](const Parser& p) -> Step { return parse_load(p.value, p.where + ".generate"); }},
   };

@@ -150,6 +150,10 @@ Reply Service::handle(const Request& request, Time now) {
     return error_reply(404, "not found");
   }
   if (auto refusal = check_headers(request, to.kind)) return *refusal;
+  if (request.body.size() > settings.max_body_bytes) {
+    violate(fmt::format("{}: a body of {} bytes is too large", name_of(to.kind), request.body.size()));
+    return error_reply(413, "the request is too large");
+  }
   if (!to.ours) {
     violate(fmt::format("{}: wrong id in {}", name_of(to.kind), request.target));
     return error_reply(404, "not found");
@@ -220,7 +224,8 @@ Reply Service::heartbeat(const Request& request, const Target& target, Time now)
 
 Reply Service::stop(const Request& request, Time now) {
   const Json body = Json::parse(request.body, nullptr, false);
-  if (body != Json({{"force", true}})) {
+  // Not "!=": a body that is no JSON compares false with everything.
+  if (!(body == Json({{"force", true}}))) {
     violate("stop: the body must be {\"force\":true}");
     return error_reply(400, "the body must be {\"force\":true}");
   }

@@ -13,11 +13,11 @@ namespace session_server {
 /// One request as it was handled, in order of arrival.
 struct RequestRecord {
   RequestKind kind = RequestKind::other;
-  std::string method;
-  std::string target;
+  std::string method{};
+  std::string target{};
   unsigned status = 0;  // of the answer as planned; 0: the fault gives none
   bool faulted = false;
-  Time at;
+  Time at{};
 };
 
 /// What a request is for, judged by method and target alone.
@@ -33,7 +33,7 @@ class Service {
   /// What the worker learns from one answer.
   struct Delivery {
     RequestKind kind = RequestKind::other;
-    std::vector<std::string> answered;  // calls
+    std::vector<std::string> answered{};  // calls
   };
 
   /// Handles one request as if its answer were delivered.

@@ -41,6 +41,7 @@ struct SessionServer::State {
     std::erase_if(streams, [](auto& stream) { return !stream.feed->open(); });
     service.streams_open = streams.size();
     const auto& events = service.session.events();
+    if (streams.empty()) published = events.size();
     for (; published < events.size(); ++published) {
       const std::string frame = sse_frame(events[published], service.settings.stream);
       for (auto& stream : streams) {
@@ -58,7 +59,6 @@ SessionServer::SessionServer(Settings settings, Options options)
     : state_(std::make_unique<State>(std::move(settings), options.tls.has_value())) {
   const StreamSettings& stream = state_->service.settings.stream;
   HttpFront::Options front{.port = options.port,
-                           .max_body_bytes = state_->service.settings.max_body_bytes,
                            .stream = {.chunked = stream.chunked,
                                       .split_bytes = stream.split_bytes,
                                       .ping = sse_ping(stream),
@@ -97,6 +97,8 @@ std::vector<std::pair<std::string, std::string>> SessionServer::worker_environme
       {"ANTHROPIC_ENVIRONMENT_ID", settings.environment_id},
       {"ANTHROPIC_BASE_URL", base_url()},
   };
+  if (!settings.work.begun.empty())
+    variables.emplace_back("ANTHROPIC_WORK_LAST_HEARTBEAT", settings.work.begun);
   if (settings.work.auth != Auth::secret) variables.emplace_back("ANTHROPIC_ENVIRONMENT_KEY", settings.key);
   if (settings.work.auth != Auth::key) {
     variables.emplace_back("ANTHROPIC_WORK_SECRET",

@@ -22,7 +22,7 @@ class SessionServer {
  public:
   struct Options {
     std::uint16_t port = 0;
-    std::optional<TlsIdentity> tls;
+    std::optional<TlsIdentity> tls{};
   };
 
   explicit SessionServer(Settings settings = {});

@@ -25,14 +25,14 @@ struct NewCall {
 
 struct Answer {
   bool is_error = false;
-  Json content;
-  Time at;
+  Json content{};
+  Time at{};
 };
 
 struct Call {
-  NewCall made;
-  Time at;
-  std::vector<Answer> answers;
+  NewCall made{};
+  Time at{};
+  std::vector<Answer> answers{};
   bool answered_elsewhere = false;
   bool answer_lost = false;      // the worker may not know that its answer was stored
   bool thread_was_over = false;  // it came, or was held, when its thread ended: it must not run
@@ -53,9 +53,9 @@ class SessionState {
   void append(Json event, Time now);  // any other event; id and time are added when missing
 
   struct Outcome {
-    Reply reply;
-    std::string violation;              // empty: none
-    std::vector<std::string> answered;  // the calls that this post answered
+    Reply reply{};
+    std::string violation{};              // empty: none
+    std::vector<std::string> answered{};  // the calls that this post answered
   };
 
   Outcome post(const std::string& body, Time now);

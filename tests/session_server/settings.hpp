@@ -21,6 +21,7 @@ struct WorkSettings {
   Auth auth = Auth::key;
   int ttl_seconds = 30;
   std::string state = "active";  // as heartbeats show it
+  std::string begun;  // the last_heartbeat of a lease that the claimer has begun already; empty: it has not
   /// Values given out as last_heartbeat, in turn, the last one for good; empty: time stamps.
   std::vector<std::string> last_heartbeats;
 };

@@ -49,8 +49,7 @@ bool obey(const std::string& line, std::size_t number, SessionServer& server, Wo
     return true;
   }
   const Call done = server.inspect([&](const Service& service) { return *service.session.find(call->id); });
-  console.result(done.answers.front());
-  console.answered(done);
+  console.result(done);
   return true;
 }
 

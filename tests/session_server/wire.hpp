@@ -20,10 +20,10 @@ std::string_view name_of(RequestKind kind);
 std::optional<RequestKind> request_kind(std::string_view name);
 
 struct Request {
-  std::string method;
-  std::string target;
-  Headers headers;
-  std::string body;
+  std::string method{};
+  std::string target{};
+  Headers headers{};
+  std::string body{};
 
   /// The first header of that name, case ignored; null when there is none.
   const std::string* header(std::string_view name) const;
@@ -31,8 +31,8 @@ struct Request {
 
 /// A target taken apart and percent-decoded.
 struct Target {
-  std::vector<std::string> path;
-  std::vector<std::pair<std::string, std::string>> query;
+  std::vector<std::string> path{};
+  std::vector<std::pair<std::string, std::string>> query{};
 
   static std::expected<Target, std::string> parse(std::string_view target);
   const std::string* parameter(std::string_view name) const;
@@ -40,8 +40,8 @@ struct Target {
 
 struct Reply {
   unsigned status = 200;
-  Headers headers;
-  std::string body;
+  Headers headers{};
+  std::string body{};
   bool opens_stream = false;
 };
 

@@ -17,7 +17,8 @@ WorkItem::WorkItem(const Settings& settings)
       work_id_(settings.work_id),
       environment_id_(settings.environment_id),
       session_id_(settings.session_id),
-      state_(settings.work.state) {}
+      state_(settings.work.state),
+      last_(settings.work.begun.empty() ? "NO_HEARTBEAT" : settings.work.begun) {}
 
 bool WorkItem::leased(Time now) const {
   return expires_ && now <= *expires_ && !others_;
@@ -81,7 +82,9 @@ WorkItem::Outcome WorkItem::stop(Time) {
   Outcome outcome;
   if (lost_since_) outcome.violation = "stop: the lease was lost, the item is another worker's";
   if (state_ == "stopped") {
+    // The SDK takes a 409 for a call to try again, so that only a second stop after a 204 is one too many.
     if (stopped_by_worker_ && !stop_unsure_) outcome.violation = "stop: sent twice";
+    stop_unsure_ = true;
     stopped_by_worker_ = true;
     outcome.reply = error_reply(409, "the work item has stopped already");
     return outcome;

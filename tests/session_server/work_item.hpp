@@ -48,7 +48,7 @@ class WorkItem {
   const std::string environment_id_;
   const std::string session_id_;
   std::string state_;
-  std::string last_ = "NO_HEARTBEAT";
+  std::string last_;
   std::size_t given_out_ = 0;
   bool extend_ = true;
   bool others_ = false;

@@ -20,10 +20,10 @@ namespace session_server {
 class WorkerProcess {
  public:
   struct Options {
-    std::vector<std::string> command;
-    std::map<std::string, std::string> environment;
-    std::filesystem::path workdir;
-    std::filesystem::path log;      // where its stdout and stderr go; empty: to ours
+    std::vector<std::string> command{};
+    std::map<std::string, std::string> environment{};
+    std::filesystem::path workdir{};
+    std::filesystem::path log{};    // where its stdout and stderr go; empty: to ours
     std::function<void()> on_exit;  // called on another thread
   };
 

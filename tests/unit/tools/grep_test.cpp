@@ -12,6 +12,7 @@
 #include "tests/support/search_tools.hpp"
 #include "tools/grep_report.hpp"
 #include "tools/grep_search.hpp"
+#include "tools/search_notes.hpp"
 
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::SearchTools;
@@ -169,7 +170,7 @@ TEST_CASE("grep: nothing that isn't a file makes it wait") {
   CHECK(grep(tree, "x", "missing").starts_with("error: grep: "));
 }
 
-TEST_CASE("grep: a stop ends it, and a time limit keeps what was found") {
+TEST_CASE("grep: a stop ends it") {
   SearchTools tree;
   for (int i = 0; i < 200; ++i) tree.write("f" + std::to_string(i), "needle\n");
   std::stop_source stop;
@@ -178,6 +179,15 @@ TEST_CASE("grep: a stop ends it, and a time limit keeps what was found") {
   const auto stopped = tool.search("needle", ".", stop.get_token());
   CHECK(stopped.is_error);
   CHECK(has(SearchTools::text_of(stopped), "interrupted"));
+}
+
+TEST_CASE("grep: what was cut by its time limit says so and is no error") {
+  const Deadline deadline({}, std::chrono::nanoseconds(1));
+  while (!deadline.passed()) {
+  }
+  const auto result = with_deadline_note("grep", "a:1:b\n", deadline, std::chrono::milliseconds(1500));
+  CHECK_FALSE(result.is_error);
+  CHECK(SearchTools::text_of(result).starts_with("a:1:b\n[stopped at the time limit of 1.5 s"));
 }
 
 TEST_CASE("grep: the input is checked") {
