@@ -376,8 +376,12 @@ HttpFront::HttpFront(Options options, OnRequest on_request) : state_(std::make_u
 }
 
 HttpFront::~HttpFront() {
+  stop();
+}
+
+void HttpFront::stop() {
   state_->io.stop();
-  state_->thread.join();
+  if (state_->thread.joinable()) state_->thread.join();
 }
 
 std::uint16_t HttpFront::port() const {

@@ -58,6 +58,8 @@ class HttpFront {
   HttpFront(Options options, OnRequest on_request);
   ~HttpFront();
   std::uint16_t port() const;
+  /// Ends the thread; nothing is answered afterwards. Feeds must be let go of before the destructor.
+  void stop();
   /// False: connections are refused until it is true again; those that are open stay.
   void listen(bool on);
   /// Runs `work` on the front's thread after `delay`.

@@ -71,7 +71,8 @@ SessionServer::SessionServer(Settings settings, Options options)
 }
 
 SessionServer::~SessionServer() {
-  state_->front.reset();
+  state_->front->stop();
+  state_->streams.clear();
 }
 
 std::unique_lock<std::mutex> SessionServer::hold() const {
