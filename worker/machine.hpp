@@ -4,8 +4,8 @@
 #include <boost/asio/thread_pool.hpp>
 #include <expected>
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "tools/file_lock.hpp"
 #include "tools/spill.hpp"
@@ -15,8 +15,8 @@
 
 namespace sandbox_worker::worker {
 
-/// What the tools stand on: the main thread's event loop, the pool, the directories. Lives as long as the process
-/// serves; stop what uses it first.
+/// What the tools stand on: the main thread's event loop, the pool, the directories. Lives as long as the
+/// process serves; stop what uses it first.
 class Machine {
  public:
   /// The error is a sentence for the operator.
@@ -29,14 +29,18 @@ class Machine {
   tools::ToolsetOptions tool_options();
 
  private:
-  explicit Machine(tools::Workspace workspace);
+  Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads);
 
+  const std::string runtime_dir_;
+  const unsigned threads_;
   boost::asio::io_context io_{1};
   boost::asio::thread_pool pool_;
   tools::Workspace workspace_;
   tools::FileLocks file_locks_;
-  std::optional<tools::SpillStore> spill_;
+  tools::SpillStore spill_;
   std::vector<std::string> environment_;
+  std::string home_;
+  std::string xdg_config_;
   tools::Limits limits_;
 };
 

@@ -11,7 +11,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void copy_tree(const fs::path& source, const fs::path& target, const std::stop_token& stop, std::error_code& error) {
+void copy_tree(const fs::path& source, const fs::path& target, const std::stop_token& stop,
+               std::error_code& error) {
   fs::create_directory(target, source, error);
   auto entry = fs::recursive_directory_iterator(source, error);
   for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
@@ -30,7 +31,8 @@ void copy_tree(const fs::path& source, const fs::path& target, const std::stop_t
 
 std::expected<RepositoryCopy, std::string> copy_repository(const std::string& source,
                                                            const std::string& workdir,
-                                                           const std::string& name, const std::stop_token& stop) {
+                                                           const std::string& name,
+                                                           const std::stop_token& stop) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
     return std::unexpected(fmt::format("'{}' is not the name of a directory", name));
   }

@@ -12,6 +12,7 @@ enum class RepositoryCopy { made, was_there, no_source };
 /// copy appears under its name when it is whole; asked to stop, it gives an error. Blocks; for the pool.
 std::expected<RepositoryCopy, std::string> copy_repository(const std::string& source,
                                                            const std::string& workdir,
-                                                           const std::string& name, const std::stop_token& stop);
+                                                           const std::string& name,
+                                                           const std::stop_token& stop);
 
 }  // namespace sandbox_worker::worker

@@ -31,7 +31,7 @@ asio::awaitable<void> watch_signals(asio::signal_set& signals, WorkItem& item, c
 
 /// nohup's choice is kept.
 bool is_ignored(int signal) {
-  struct sigaction action {};
+  struct sigaction action{};
   return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 

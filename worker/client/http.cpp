@@ -159,13 +159,9 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 
 /// The coroutines below hold the state, so that a client may be destroyed while they are being cancelled.
 struct HttpClient::Steps {
-<<<<<<< HEAD
+  /// Up to the response's header. Await it at once: `request` is the caller's.
   static asio::awaitable<Reading> begin(std::shared_ptr<State> state, const Request& request, bool stream,
                                         std::function<void()> on_sent = {}) {
-=======
-  /// Up to the response's header. Await it at once: `request` is the caller's.
-  static asio::awaitable<Reading> begin(std::shared_ptr<State> state, const Request& request, bool stream) {
->>>>>>> client
     const auto head =
         request_head(state->base, state->options.headers, request, state->connector.forward_proxy());
     if (!head) co_return std::unexpected(HttpError{HttpErrorKind::malformed, "request: " + head.error()});

@@ -96,15 +96,10 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
 
   /// One attempt, whole response. A kept-alive connection that turns out closed before any byte of the
-<<<<<<< HEAD
-  /// response is replaced by a new one only when nothing of the request can have been handled. `on_sent`:
-  /// called when the request is written, before its answer; again when it had to be written anew.
+  /// response is replaced by a new one only for a GET, or when nothing of the request was written.
+  /// `on_sent`: called when the request is written, before its answer; again when it had to be written anew.
   boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request,
                                                                       std::function<void()> on_sent = {});
-=======
-  /// response is replaced by a new one only for a GET, or when nothing of the request was written.
-  boost::asio::awaitable<std::expected<HttpResponse, HttpError>> send(protocol::Request request);
->>>>>>> client
 
   /// One attempt, up to the end of the response's header.
   boost::asio::awaitable<std::expected<std::unique_ptr<HttpStream>, HttpError>> open(

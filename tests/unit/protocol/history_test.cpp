@@ -28,6 +28,12 @@ Read read(std::initializer_list<std::string_view> pieces, std::size_t limit = 10
   return result;
 }
 
+std::optional<std::string> next_page(std::string_view page) {
+  const auto next = read({page}).next;
+  REQUIRE(next.has_value());
+  return *next;
+}
+
 constexpr std::string_view kPage = R"( { "first_id" : [1,{"data":[]}], "data": [
   {"type":"user.tool_result","tool_use_id":"a","content":[{"text":"]}\"\\"}]} ,
   {"type":"user.tool_result"}, 7, "x]", null,{"type":"user.tool_result","tool_use_id":"b"}],
@@ -54,10 +60,10 @@ TEST_CASE("history: cut at every byte, it reads the same") {
 }
 
 TEST_CASE("history: an empty page, and the last one") {
-  CHECK(read({R"({"data":[],"next_page":"n"})"}).next == std::optional<std::string>("n"));
-  CHECK(read({R"({"data":[],"next_page":null})"}).next == std::optional<std::string>());
-  CHECK(read({R"({"next_page":null,"data":[]})"}).next == std::optional<std::string>());
-  CHECK(read({R"({"data":[]})"}).next == std::optional<std::string>());
+  CHECK(next_page(R"({"data":[],"next_page":"n"})") == std::optional<std::string>("n"));
+  CHECK(next_page(R"({"data":[],"next_page":null})") == std::optional<std::string>());
+  CHECK(next_page(R"({"next_page":null,"data":[]})") == std::optional<std::string>());
+  CHECK(next_page(R"({"data":[]})") == std::optional<std::string>());
 }
 
 TEST_CASE("history: what isn't a page, or not a whole one, is an error") {

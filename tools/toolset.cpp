@@ -1,0 +1,98 @@
+#include "tools/toolset.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "tools/bash.hpp"
+#include "tools/edit.hpp"
+#include "tools/file_tool_options.hpp"
+#include "tools/glob.hpp"
+#include "tools/grep.hpp"
+#include "tools/read.hpp"
+#include "tools/spill.hpp"
+#include "tools/workspace.hpp"
+#include "tools/write.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr std::array<std::string_view, 6> kNames{"bash", "read", "write", "edit", "glob", "grep"};
+
+/// The whole of a long search result, in a spill file.
+class SpilledSearch final : public OverflowStore {
+ public:
+  explicit SpilledSearch(std::unique_ptr<SpillStore::File> file) : file_(std::move(file)) {}
+
+  void write(std::string_view text) override { file_->append(text); }
+  std::string note() override {
+    return fmt::format("[{} is in {}]", file_->is_whole() ? "all of it" : "the beginning of it",
+                       file_->path());
+  }
+
+ private:
+  std::unique_ptr<SpillStore::File> file_;
+};
+
+SearchOptions search_options(const ToolsetOptions& options) {
+  SearchOptions search;
+  search.workspace = options.workspace;
+  search.pool = options.pool;
+  search.limits = options.limits;
+  search.threads = options.search_threads;
+  search.home = options.home;
+  search.xdg_config = options.xdg_config;
+  search.make_store = [spill = options.spill]() -> std::unique_ptr<OverflowStore> {
+    auto file = spill->create("search");
+    return file ? std::make_unique<SpilledSearch>(std::move(file)) : nullptr;
+  };
+  return search;
+}
+
+}  // namespace
+
+Toolset::Toolset(const ToolsetOptions& options) {
+  BashOptions bash;
+  bash.executor = options.executor;
+  bash.workdir = options.workspace->workdir();
+  bash.directory = options.runtime_dir;
+  bash.environment = options.environment;
+  bash.limits = options.limits;
+  bash.spill = options.spill;
+  auto shell = std::make_unique<Bash>(std::move(bash));
+  bash_ = shell.get();
+  tools_.push_back(std::move(shell));
+
+  FileToolOptions files;
+  files.workspace = options.workspace;
+  files.locks = options.file_locks;
+  files.pool = options.pool;
+  files.limits = options.limits;
+  tools_.push_back(std::make_unique<Read>(files));
+  tools_.push_back(std::make_unique<Write>(files));
+  tools_.push_back(std::make_unique<Edit>(files));
+
+  const auto search = search_options(options);
+  tools_.push_back(std::make_unique<Glob>(search));
+  tools_.push_back(std::make_unique<Grep>(search));
+}
+
+Toolset::~Toolset() = default;
+
+bool Toolset::has(std::string_view name) {
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+boost::asio::awaitable<ToolResult> Toolset::run(std::string_view name, nlohmann::json input) {
+  const auto tool = std::ranges::find(tools_, name, [](const auto& each) { return each->name(); });
+  return (*tool)->run(std::move(input));
+}
+
+boost::asio::awaitable<void> Toolset::close() {
+  return bash_->close();
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,72 @@
+#include "worker/machine.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "tools/environment.hpp"
+#include "worker/runtime_dir.hpp"
+
+namespace sandbox_worker::worker {
+namespace {
+
+std::string value_of(const Environment& environment, std::string_view name) {
+  const auto found = environment.find(name);
+  return found == environment.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+Machine::Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads)
+    : runtime_dir_(std::move(runtime_dir)),
+      threads_(threads),
+      pool_(threads),
+      workspace_(std::move(workspace)),
+      spill_(fmt::format("{}/output-{}", runtime_dir_, ::getpid())) {}
+
+std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config& config,
+                                                                   const Environment& environment,
+                                                                   const char* const* environ) {
+  if (::access("/bin/bash", X_OK) != 0)
+    return std::unexpected("/bin/bash is not in this image; the bash tool needs it");
+  const auto workdir = std::filesystem::absolute(config.workdir).lexically_normal().string();
+  auto workspace = tools::Workspace::open(workdir, config.allow_roots);
+  if (!workspace) return std::unexpected("SANDBOX_WORKER_WORKDIR (--workdir): " + workspace.error());
+  auto runtime_dir = open_runtime_dir(config.runtime_dir, environment);
+  if (!runtime_dir) return std::unexpected(runtime_dir.error());
+  // A computing call must not keep a file call waiting, also on one core.
+  const unsigned threads = std::max(2U, std::thread::hardware_concurrency());
+
+  std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*runtime_dir), threads));
+  if (auto added = machine->workspace_.add_root(machine->spill_.directory(), tools::Access::read_only);
+      !added) {
+    return std::unexpected(added.error());
+  }
+  machine->environment_ = tools::command_environment(environ, config.http.ca_file);
+  machine->home_ = value_of(environment, "HOME");
+  machine->xdg_config_ = value_of(environment, "XDG_CONFIG_HOME");
+  machine->limits_ = config.limits;
+  return machine;
+}
+
+tools::ToolsetOptions Machine::tool_options() {
+  tools::ToolsetOptions options;
+  options.executor = io_.get_executor();
+  options.pool = pool_.get_executor();
+  options.workspace = &workspace_;
+  options.file_locks = &file_locks_;
+  options.spill = &spill_;
+  options.environment = environment_;
+  options.runtime_dir = runtime_dir_;
+  options.search_threads = threads_;
+  options.home = home_;
+  options.xdg_config = xdg_config_;
+  options.limits = limits_;
+  return options;
+}
+
+}  // namespace sandbox_worker::worker
