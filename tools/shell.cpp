@@ -39,13 +39,18 @@ constexpr int kCommandFd = 92;
 /// Runs the command in the memory file. The redirections belong to eval: bash keeps close-on-exec copies of
 /// its own descriptors meanwhile and puts them back afterwards, whatever `exec` did to 0, 1 and 2, and traces
 /// of these lines go to /dev/null. No variable, loop or function is used, so that `set`, `break` and `return`
-/// see none. A function named `builtin` would stand in our way, so the line after finds out and removes it:
-/// assigning POSIXLY_CORRECT needs no command, and in that mode no function hides the special builtin
-/// `unset`. The comment at the end is read only when bash is done with the lines before; see Shell::tick.
+/// see none. The comment at the end is read only when bash is done with the line before; see Shell::tick.
 constexpr std::string_view kRunLine =
     "LINENO=0; \\builtin eval \"$(</proc/self/fd/92)\" 0</dev/null 1>&91 2>&1 90>&- 91>&- 92<&-;"
     " \\builtin printf '%d\\0' \"$?\" >&90; \\builtin export -p >&90; \\builtin printf '\\0' >&90\n"
     "#\n";
+
+/// Goes before the line above when a function named `builtin` may have been made, which would take its place:
+/// finds out, by a variable that bash has anyway, and removes it. Assigning POSIXLY_CORRECT needs no command,
+/// and in that mode no function hides the special builtin `unset`.
+constexpr std::string_view kGuardLine =
+    "LINENO=0; \\builtin eval LINENO=7777; [[ $LINENO -ge 7777 ]] || { POSIXLY_CORRECT=1; \\unset -f builtin;"
+    " \\unset POSIXLY_CORRECT; \\builtin shopt -s expand_aliases; \\builtin shopt -u inherit_errexit; }\n";
 
 constexpr std::string_view kFirstLine = "\\shopt -s expand_aliases\n";
 
@@ -271,8 +276,11 @@ bool Shell::run(std::string_view command) {
     if (written <= 0) return false;
     done += static_cast<std::size_t>(written);
   }
+  std::string lines(guarded_ ? kGuardLine : std::string_view());
+  lines += kRunLine;
+  guarded_ = command.find("builtin") != std::string_view::npos;
   // The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
-  if (::write(control_in_.get(), kRunLine.data(), kRunLine.size()) != static_cast<ssize_t>(kRunLine.size()))
+  if (::write(control_in_.get(), lines.data(), lines.size()) != static_cast<ssize_t>(lines.size()))
     return false;
   running_ = true;
   tick();
