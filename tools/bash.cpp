@@ -346,15 +346,23 @@ asio::awaitable<Bash::Session::Stop> Bash::Session::wait_for_end(Clock::time_poi
 }
 
 /// Children of the shell and theirs, but no background jobs: neither those of earlier calls nor those that
-/// bash has made deaf to the keyboard.
+/// bash has made deaf to the keyboard. A foreground program may have made itself deaf just so; when there is
+/// nothing else to stop, the newest child is taken for it at last.
 void Bash::Session::signal_foreground(int signal, std::set<pid_t>& signalled) {
   if (!shell_) return;
+  std::vector<pid_t> foreground;
+  pid_t newest_deaf = -1;
   for (const pid_t child : children_of(shell_->pid())) {
-    if (std::find(jobs_.begin(), jobs_.end(), child) != jobs_.end() || ignores_keyboard_signals(child))
-      continue;
+    if (std::find(jobs_.begin(), jobs_.end(), child) != jobs_.end()) continue;
+    if (ignores_keyboard_signals(child))
+      newest_deaf = child;  // the kernel lists the oldest first
+    else
+      foreground.push_back(child);
+  }
+  if (signal == SIGKILL && foreground.empty() && newest_deaf > 0) foreground.push_back(newest_deaf);
+  for (const pid_t child : foreground)
     for (const pid_t pid : with_descendants(child))
       if (signalled.insert(pid).second) ::kill(pid, signal);
-  }
 }
 
 /// Gives a fresh shell the exported variables of the one before.

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <cerrno>
@@ -41,16 +42,24 @@ constexpr int kCommandFd = 92;
 /// of these lines go to /dev/null. No variable, loop or function is used, so that `set`, `break` and `return`
 /// see none. The comment at the end is read only when bash is done with the line before; see Shell::tick.
 constexpr std::string_view kRunLine =
-    "LINENO=0; \\builtin eval \"$(</proc/self/fd/92)\" 0</dev/null 1>&91 2>&1 90>&- 91>&- 92<&-;"
+    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" 0</dev/null 1>&91 2>&1 90>&- 91>&- 92<&-;"
     " \\builtin printf '%d\\0' \"$?\" >&90; \\builtin export -p >&90; \\builtin printf '\\0' >&90\n"
     "#\n";
 
-/// Goes before the line above when a function named `builtin` may have been made, which would take its place:
-/// finds out, by a variable that bash has anyway, and removes it. Assigning POSIXLY_CORRECT needs no command,
-/// and in that mode no function hides the special builtin `unset`.
-constexpr std::string_view kGuardLine =
-    "LINENO=0; \\builtin eval LINENO=7777; [[ $LINENO -ge 7777 ]] || { POSIXLY_CORRECT=1; \\unset -f builtin;"
-    " \\unset POSIXLY_CORRECT; \\builtin shopt -s expand_aliases; \\builtin shopt -u inherit_errexit; }\n";
+/// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
+/// removed. Assigning POSIXLY_CORRECT needs no command and can hold the status; in that mode no function
+/// hides the special builtin `unset`; leaving it clears options that are set again.
+constexpr std::string_view kGuardedRunLine =
+    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" 0</dev/null 1>&91 2>&1 90>&- 91>&- 92<&-;"
+    " POSIXLY_CORRECT=1$?; \\unset -f builtin; \\builtin printf '%d\\0' \"${POSIXLY_CORRECT#1}\" >&90;"
+    " \\unset POSIXLY_CORRECT; \\builtin shopt -s expand_aliases; \\builtin shopt -u inherit_errexit;"
+    " \\builtin export -p >&90; \\builtin printf '\\0' >&90\n"
+    "#\n";
+
+bool may_define_builtin(std::string_view command) {
+  const auto has = [&](std::string_view part) { return command.find(part) != std::string_view::npos; };
+  return has("builtin") && (has("()") || has("( )") || has("function"));
+}
 
 constexpr std::string_view kFirstLine = "\\shopt -s expand_aliases\n";
 
@@ -276,9 +285,7 @@ bool Shell::run(std::string_view command) {
     if (written <= 0) return false;
     done += static_cast<std::size_t>(written);
   }
-  std::string lines(guarded_ ? kGuardLine : std::string_view());
-  lines += kRunLine;
-  guarded_ = command.find("builtin") != std::string_view::npos;
+  const auto lines = may_define_builtin(command) ? kGuardedRunLine : kRunLine;
   // The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
   if (::write(control_in_.get(), lines.data(), lines.size()) != static_cast<ssize_t>(lines.size()))
     return false;

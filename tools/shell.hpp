@@ -74,7 +74,6 @@ class Shell : public std::enable_shared_from_this<Shell> {
   pid_t pid_ = -1;
   bool running_ = false;  // a command
   bool over_ = false;
-  bool guarded_ = false;  // the next command needs the guard against a function named `builtin`
   UniqueFd command_;      // memory file with the command's text
   UniqueFd control_in_;   // write end: one line makes bash run what the memory file holds
   UniqueFd control_out_;  // bash's end, kept open so that writing never raises SIGPIPE

@@ -269,7 +269,7 @@ TEST_CASE("bash: a command that is deaf to INT and TERM is killed") {
   lane.text("v=kept");
   const auto answer = lane.call(
       {{"command", "bash -c 'trap \"\" INT TERM; while :; do sleep 0.1; done'"}, {"timeout_ms", 100}});
-  CHECK(answer.text.starts_with("[timed out after 100 ms"));
+  CHECK(answer.text.find("[timed out after 100 ms") != std::string::npos);
   CHECK(answer.text.ends_with("[exit status 137: SIGKILL]"));
   CHECK(lane.text("echo $v") == "kept\n");
 }
