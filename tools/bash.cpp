@@ -392,7 +392,7 @@ asio::awaitable<void> Bash::Session::restore_variables() {
 /// One line for what this call left running.
 asio::awaitable<std::string> Bash::Session::new_jobs() {
   // A child that has not become its program yet still looks like the shell; it gets a moment.
-  const auto give_up = Clock::now() + milliseconds(10);
+  const auto give_up = Clock::now() + milliseconds(25);
   for (;;) {
     if (!shell_) co_return std::string();
     const std::string own = command_line_of(shell_->pid());
@@ -401,7 +401,9 @@ asio::awaitable<std::string> Bash::Session::new_jobs() {
     for (const pid_t pid : children_of(shell_->pid())) {
       if (std::find(jobs_.begin(), jobs_.end(), pid) != jobs_.end()) continue;
       std::string command = command_line_of(pid);
-      if (command.empty()) continue;
+      const auto info = process_info(pid);
+      if (!info || info->ended()) continue;
+      if (command.empty()) command = own;  // in the middle of becoming its program
       early = early || command == own;
       if (!line.empty()) line += ", ";
       line += fmt::format("{} {}", pid, command == own ? "(subshell)" : shorten(command, 80));

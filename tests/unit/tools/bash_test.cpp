@@ -317,7 +317,7 @@ TEST_CASE("bash: a loop in the shell itself costs the shell") {
 
 TEST_CASE("bash: a background job that holds stdout does not delay the result, and is listed once") {
   Lane lane;
-  const auto text = lane.text("sleep 1000 & echo hi");
+  const auto text = lane.text("sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo hi");
   CHECK(text.starts_with("hi\n[still running in the background: "));
   CHECK(text.ends_with(" sleep 1000]"));
   CHECK(lane.text("echo next") == "next\n");
@@ -352,7 +352,10 @@ TEST_CASE("bash: large output stays bounded in memory and is spilled") {
   lane.text("head -c 2000000 /dev/zero | tr '\\0' x");
   const long before = resident();
   const auto text = lane.text("yes 'a line of text' | head -c 300000000");
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)  // they keep freed memory
   CHECK(resident() - before < 4 * 1024 * 1024);
+#endif
+  CHECK(before > 0);
   CHECK(text.size() < 101'000);
   CHECK(text.find("characters left out; the beginning of the output is in ") != std::string::npos);
 }
