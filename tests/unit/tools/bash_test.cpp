@@ -1,0 +1,403 @@
+#include "tools/bash.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <variant>
+
+#include "tests/support/temp_dir.hpp"
+#include "tools/process_table.hpp"
+
+namespace asio = boost::asio;
+using namespace sandbox_worker::tools;
+using namespace std::chrono_literals;
+using nlohmann::json;
+using sandbox_worker::testing::TempDir;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Answer {
+  std::string text;
+  bool is_error = false;
+};
+
+Answer answer_of(const ToolResult& result) {
+  REQUIRE(result.content.size() == 1);
+  return {std::get<TextContent>(result.content.front()).text, result.is_error};
+}
+
+/// A bash tool with a loop of its own, in an empty directory.
+struct Lane {
+  TempDir dir;
+  asio::io_context io;
+  std::unique_ptr<SpillStore> spill = *SpillStore::open(dir.path().string() + "/.spill");
+  std::unique_ptr<Bash> bash;
+
+  explicit Lane(Environment environment = {"PATH=" + std::string(::getenv("PATH")), "HOME=/tmp",
+                                           "LC_ALL=C"}) {
+    bash = std::make_unique<Bash>(BashOptions{.executor = io.get_executor(),
+                                              .workdir = dir.path().string(),
+                                              .environment = std::move(environment),
+                                              .limits = {},
+                                              .spill = spill.get()});
+  }
+
+  template <class Result>
+  Result await(asio::awaitable<Result> awaitable, std::optional<asio::cancellation_slot> slot = {}) {
+    std::optional<Result> result;
+    std::exception_ptr error;
+    auto done = [&](std::exception_ptr thrown, Result value) {
+      error = thrown;
+      result = std::move(value);
+    };
+    if (slot)
+      asio::co_spawn(io, std::move(awaitable), asio::bind_cancellation_slot(*slot, done));
+    else
+      asio::co_spawn(io, std::move(awaitable), done);
+    const auto deadline = Clock::now() + 30s;
+    io.restart();
+    while (!result && Clock::now() < deadline) io.run_one_for(1s);
+    REQUIRE(result);
+    REQUIRE_FALSE(error);
+    return *std::move(result);
+  }
+
+  Answer call(json input) { return answer_of(await(bash->run(std::move(input)))); }
+  std::string text(const std::string& command) { return call({{"command", command}}).text; }
+
+  void close() {
+    await([](Bash& tool) -> asio::awaitable<bool> {
+      co_await tool.close();
+      co_return true;
+    }(*bash));
+  }
+
+  /// Runs the loop until `done`; false when that takes too long.
+  bool until(const std::function<bool()>& done) {
+    const auto deadline = Clock::now() + 10s;
+    io.restart();
+    asio::steady_timer poll(io);
+    while (!done()) {
+      if (Clock::now() > deadline) return false;
+      poll.expires_after(5ms);
+      bool woke = false;
+      poll.async_wait([&](auto) { woke = true; });
+      while (!woke) io.run_one();
+    }
+    return true;
+  }
+};
+
+bool runs(pid_t pid) {
+  const auto info = process_info(pid);
+  return info && !info->ended();
+}
+
+pid_t pid_in(const std::string& path) {
+  pid_t pid = 0;
+  std::ifstream(path) >> pid;
+  return pid;
+}
+
+}  // namespace
+
+TEST_CASE("bash: output, status and state") {
+  Lane lane;
+  CHECK(lane.text("echo hi; echo there >&2; echo again") == "hi\nthere\nagain\n");
+  CHECK(lane.text(":") == "(no output)");
+  const auto failed = lane.call({{"command", "echo out; false"}});
+  CHECK(failed.text == "out\n[exit status 1]");
+  CHECK(failed.is_error);
+  CHECK(lane.text(
+            "mkdir sub; cd sub; v=1; f() { echo f$v; }; export E=x; umask 027; alias ll='echo aliased'") ==
+        "(no output)");
+  CHECK(lane.text("pwd; f; echo $E; umask; ll") == lane.dir.path().string() + "/sub\nf1\nx\n0027\naliased\n");
+  CHECK(lane.text("cat; echo $?; [ -t 0 ] || echo no terminal") == "0\nno terminal\n");
+  CHECK(lane.text("echo a >/dev/stdout; echo b >/dev/stderr; cat <(echo c); cat /dev/fd/0") == "a\nb\nc\n");
+}
+
+TEST_CASE("bash: input of the wrong form is an error and runs nothing") {
+  Lane lane;
+  const std::string touch = "touch ran";
+  for (const auto& input :
+       {json{{"command", 7}}, json::object(), json{{"command", touch}, {"timeout_ms", 0}},
+        json{{"command", touch}, {"timeout_ms", -5}}, json{{"command", touch}, {"timeout_ms", "5"}},
+        json{{"command", touch}, {"restart", "yes"}}, json("text"), json(nullptr),
+        json{{"command", std::string("touch ran\0x", 11)}}}) {
+    const auto answer = lane.call(input);
+    CHECK_MESSAGE(answer.is_error, input.dump());
+    CHECK_MESSAGE(answer.text.starts_with("bash: "), answer.text);
+  }
+  CHECK(lane.text("ls") == "(no output)");
+}
+
+TEST_CASE("bash: broken syntax is said at once and the shell lives on") {
+  Lane lane;
+  lane.text("kept=yes");
+  struct Row {
+    const char* command;
+    const char* says;
+  };
+  for (const auto& row :
+       {Row{"echo \"open", "unexpected EOF while looking for matching"}, Row{"cat <<END\nabc", "abc\n"},
+        Row{"}", "syntax error near unexpected token `}'"},
+        Row{"echo a)", "syntax error near unexpected token `)'"}, Row{"if true; then", "syntax error"},
+        Row{"echo fine # comment", "fine\n"}, Row{"echo fine \\", "fine"},
+        Row{"break; continue; return 2>/dev/null; echo after", "after\n"}}) {
+    const auto text = lane.text(row.command);
+    CHECK_MESSAGE(text.find(row.says) != std::string::npos, row.command, " gives ", text);
+  }
+  CHECK(lane.text("echo $kept") == "yes\n");
+  CHECK(lane.text("echo $LINENO; nosuchcommand") ==
+        "1\nbash: line 1: nosuchcommand: command not found\n[exit status 127]");
+}
+
+TEST_CASE("bash: a command of 1 MB runs") {
+  Lane lane;
+  const std::string word(1 << 20, 'x');
+  CHECK(lane.text("v=" + word + "; echo ${#v}") == "1048576\n");
+}
+
+TEST_CASE("bash: options and redefined builtins act on the agent's commands only") {
+  Lane lane;
+  CHECK(lane.text("set -x; echo traced") == "++ echo traced\ntraced\n");
+  CHECK(lane.text("set +x 2>/dev/null; set -v") == "++ set +x\n");
+  CHECK(lane.text("set +v; echo a") == "set +v; echo a\na\n");
+  CHECK(lane.text("set -u; set -f; IFS=/; set -o noclobber") == "(no output)");
+  CHECK(lane.text("echo b; set +u +f; IFS=' '; set +o noclobber") == "b\n");
+  CHECK(lane.text(
+            "for n in printf read cd unset export builtin eval; do \\eval \"$n() { echo bad; }\"; done") ==
+        "(no output)");
+  CHECK(lane.text("echo c") == "c\n");
+  CHECK(lane.text("echo d; eval x") == "d\nbad\n");
+  CHECK(lane.text("trap 'echo D' DEBUG; echo e; trap - DEBUG").find("e\n") != std::string::npos);
+  CHECK(lane.text("set -o posix; echo f") == "f\n");
+  CHECK(lane.text("echo g; [[ -o posix ]] && echo posix; set +o posix") == "g\nposix\n");
+  CHECK(lane.text("set | grep -c -e 'builtin eval' -e proc/self/fd/92") == "0\n[exit status 1]");
+}
+
+TEST_CASE("bash: stdin, stdout and stderr are set anew for each call") {
+  Lane lane;
+  CHECK(lane.text("exec >file 2>&1; echo lost; ls nosuch").find("[exit status 2]") != std::string::npos);
+  CHECK(lane.text("echo back; grep -c . file") == "back\n2\n");
+  CHECK(lane.text("exec <&-; exec 1>&- 2>&-") == "(no output)");
+  CHECK(lane.text("echo again; cat") == "again\n");
+  CHECK(lane.text("exec 3>three {other}>four; echo x >&3") == "(no output)");
+  CHECK(lane.text("echo y >&3; echo z >&$other; cat three four") == "x\ny\nz\n");
+}
+
+TEST_CASE("bash: commands inherit no descriptor but 0, 1 and 2") {
+  const int leak = ::dup2(2, 57);  // as a library would that forgets close-on-exec
+  REQUIRE(leak == 57);
+  Lane lane;
+  CHECK(lane.text("for fd in $(ls /proc/self/fd); do [ $fd -le 3 ] || echo $fd; done") == "(no output)");
+  CHECK(lane.text("bash -c 'ls -l /proc/$$/fd' | grep -c -e socket: -e memfd: -e ' 57 '") ==
+        "0\n[exit status 1]");
+  CHECK(lane.text("ls -l /proc/$$/fd | grep -c -e socket: -e ' 57 ' -e anon_inode") == "0\n[exit status 1]");
+  ::close(leak);
+}
+
+TEST_CASE("bash: a shell that ends is said, and the next call finds directory and exported variables") {
+  struct Row {
+    const char* command;
+    const char* output;
+    const char* says;
+  };
+  for (const auto& row :
+       {Row{"echo out; exit 3", "out\n", "[the shell ended with exit status 3"},
+        Row{"echo out; exec false", "out\n", "[the shell ended with exit status 1"},
+        Row{"echo out; kill $$; sleep 5", "out\n", "[the shell was ended by SIGTERM"},
+        Row{"echo out; kill -9 $$; sleep 5", "out\n", "[the shell was ended by SIGKILL"},
+        Row{"set -e; echo out; false; echo no", "out\n", "[the shell ended with exit status 1"},
+        Row{"trap 'echo bye' EXIT; exit 4", "bye\n", "[the shell ended with exit status 4"},
+        Row{"set -n", "", "[the shell no longer takes commands"}}) {
+    Lane lane;
+    lane.text("mkdir sub; cd sub; export E='two words'; unset HOME; plain=1");
+    const auto answer = lane.call({{"command", row.command}});
+    CHECK(answer.is_error);
+    CHECK_MESSAGE(answer.text.starts_with(std::string(row.output) + row.says), row.command, " gives ",
+                  answer.text);
+    CHECK(lane.text("pwd; echo $E ${HOME-none} ${plain-none}") ==
+          lane.dir.path().string() + "/sub\ntwo words none none\n");
+  }
+}
+
+TEST_CASE("bash: restart gives a shell as at the start") {
+  Lane lane;
+  lane.text("mkdir sub; cd sub; export E=x; sleep 1000 & echo $! >../pid");
+  const pid_t job = pid_in(lane.dir.path().string() + "/pid");
+  REQUIRE(runs(job));
+  const auto answer = lane.call({{"restart", true}});
+  CHECK_FALSE(answer.is_error);
+  CHECK(answer.text.starts_with("The shell was restarted"));
+  CHECK_FALSE(runs(job));
+  CHECK(lane.text("pwd; echo ${E-none}") == lane.dir.path().string() + "\nnone\n");
+  CHECK(lane.call({{"restart", true}, {"command", "echo both"}}).text == "both\n");
+}
+
+TEST_CASE("bash: a time limit stops the foreground, keeps the shell and what was printed") {
+  Lane lane;
+  lane.text("v=kept; sleep 1000 & echo $! >old");
+  const auto answer =
+      lane.call({{"command", "echo begun; sleep 1001 & echo $! >new; sleep 1002"}, {"timeout_ms", 300}});
+  CHECK(answer.is_error);
+  CHECK(answer.text.starts_with("begun\n"));
+  CHECK(answer.text.find("[timed out after 300 ms") != std::string::npos);
+  CHECK(lane.text("echo $v") == "kept\n");
+  CHECK(runs(pid_in(lane.dir.path().string() + "/old")));
+  CHECK(runs(pid_in(lane.dir.path().string() + "/new")));
+}
+
+TEST_CASE("bash: a command that is deaf to INT and TERM is killed") {
+  Lane lane;
+  lane.text("v=kept");
+  const auto answer = lane.call(
+      {{"command", "bash -c 'trap \"\" INT TERM; while :; do sleep 0.1; done'"}, {"timeout_ms", 100}});
+  CHECK(answer.text.find("[timed out after 100 ms") != std::string::npos);
+  CHECK(answer.text.ends_with("[exit status 137: SIGKILL]"));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: a call that is cancelled gives what it printed") {
+  Lane lane;
+  lane.text("v=kept");
+  asio::cancellation_signal cancel;
+  asio::co_spawn(
+      lane.io,
+      [&]() -> asio::awaitable<void> {
+        asio::steady_timer poll(co_await asio::this_coro::executor);
+        struct stat status{};
+        while (::stat((lane.dir.path().string() + "/begun").c_str(), &status) != 0) {
+          poll.expires_after(5ms);
+          co_await poll.async_wait(asio::use_awaitable);
+        }
+        cancel.emit(asio::cancellation_type::terminal);
+      },
+      asio::detached);
+  const auto answer = answer_of(
+      lane.await(lane.bash->run({{"command", "echo begun; touch begun; sleep 1000"}}), cancel.slot()));
+  CHECK(answer.is_error);
+  CHECK(answer.text.starts_with("begun\n[interrupted; may have taken effect]"));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: a loop in the shell itself costs the shell") {
+  Lane lane;
+  lane.text("cd /; export E=x");
+  asio::cancellation_signal cancel;
+  asio::co_spawn(
+      lane.io,
+      [&]() -> asio::awaitable<void> {
+        asio::steady_timer poll(co_await asio::this_coro::executor, 50ms);
+        co_await poll.async_wait(asio::use_awaitable);
+        cancel.emit(asio::cancellation_type::terminal);
+      },
+      asio::detached);
+  const auto answer =
+      answer_of(lane.await(lane.bash->run({{"command", "while :; do :; done"}}), cancel.slot()));
+  CHECK(answer.text.find("the shell itself was busy") != std::string::npos);
+  CHECK(lane.text("pwd; echo $E") == "/\nx\n");
+}
+
+TEST_CASE("bash: a background job that holds stdout does not delay the result, and is listed once") {
+  Lane lane;
+  const auto text = lane.text("sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo hi");
+  CHECK(text.starts_with("hi\n[still running in the background: "));
+  CHECK(text.ends_with(" sleep 1000]"));
+  CHECK(lane.text("echo next") == "next\n");
+}
+
+TEST_CASE("bash: what background jobs print between calls comes with the next one, marked") {
+  Lane lane;
+  lane.text("(while [ ! -e go ]; do sleep 0.01; done; echo late; touch done) & disown");
+  std::ofstream(lane.dir.path().string() + "/go") << "";
+  struct stat status{};
+  REQUIRE(lane.until([&] { return ::stat((lane.dir.path().string() + "/done").c_str(), &status) == 0; }));
+  CHECK(lane.text("echo now") ==
+        "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
+}
+
+TEST_CASE("bash: output that looks like our own framing is only output") {
+  Lane lane;
+  CHECK(lane.text("printf '0\\0declare -x A=\"b\"\\0'; echo; echo '#'; echo real") ==
+        "0\xE2\x90\x80"
+        "declare -x A=\"b\"\xE2\x90\x80\n#\nreal\n");
+}
+
+TEST_CASE("bash: large output stays bounded in memory and is spilled") {
+  Lane lane;
+  lane.text("echo warm");
+  const auto resident = [] {
+    std::ifstream file("/proc/self/statm");
+    long pages = 0;
+    file >> pages >> pages;
+    return pages * ::sysconf(_SC_PAGESIZE);
+  };
+  lane.text("head -c 2000000 /dev/zero | tr '\\0' x");
+  const long before = resident();
+  const auto text = lane.text("yes 'a line of text' | head -c 300000000");
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)  // they keep freed memory
+  CHECK(resident() - before < 4 * 1024 * 1024);
+#endif
+  CHECK(before > 0);
+  CHECK(text.size() < 101'000);
+  CHECK(text.find("characters left out; the beginning of the output is in ") != std::string::npos);
+}
+
+TEST_CASE("bash: after close nothing that commands started is left") {
+  Lane lane;
+  Lane other;
+  other.text("sleep 1000 & echo $! >pid");
+  const pid_t kept = pid_in(other.dir.path().string() + "/pid");
+  lane.text("sleep 1000 & echo $! >one");
+  lane.text("(setsid sh -c 'echo $$ >two; exec sleep 1000' &) ; while [ ! -s two ]; do sleep 0.01; done");
+  lane.text(
+      "(env -i setsid /bin/sh -c 'echo $$ >three; trap \"\" TERM; while :; do sleep 1; done' &);"
+      "while [ ! -s three ]; do sleep 0.01; done");
+  lane.text("for i in $(seq 200); do (setsid sleep 1000 &) ; done");
+  for (const char* name : {"/one", "/two", "/three"}) REQUIRE(runs(pid_in(lane.dir.path().string() + name)));
+  lane.close();
+  for (const char* name : {"/one", "/two", "/three"})
+    CHECK_FALSE(runs(pid_in(lane.dir.path().string() + name)));
+  const auto left = [] {
+    int count = 0;
+    for (const pid_t pid : children_of(::getpid())) count += runs(pid) ? 1 : 0;
+    return count;
+  };
+  CHECK(left() == 1);  // the other lane's shell
+  CHECK(runs(kept));
+  CHECK(other.text("echo alive") == "alive\n");
+  other.close();
+  CHECK_FALSE(runs(kept));
+  CHECK(left() == 0);
+}
+
+TEST_CASE("bash: a destroyed tool takes its processes along") {
+  std::optional<Lane> lane(std::in_place);
+  lane->text("sleep 1000 & echo $! >pid");
+  const pid_t job = pid_in(lane->dir.path().string() + "/pid");
+  REQUIRE(runs(job));
+  lane->bash.reset();
+  CHECK(lane->until([&] { return !runs(job); }));
+}
+
+TEST_CASE("bash: BASH_ENV of the image is for the agent's scripts, not for this shell's pipe") {
+  Lane lane({"PATH=" + std::string(::getenv("PATH")), "BASH_ENV=/etc/none"});
+  CHECK(lane.text("echo $BASH_ENV") == "/etc/none\n");
+}

@@ -1,0 +1,103 @@
+#include "tools/output.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/support/temp_dir.hpp"
+#include "tools/spill.hpp"
+#include "tools/utf8.hpp"
+
+using namespace sandbox_worker::tools;
+
+namespace {
+
+std::string clean(std::initializer_list<std::string_view> pieces) {
+  std::string text;
+  TextCleaner cleaner([&](std::string_view part) { text += part; });
+  for (const auto piece : pieces) cleaner.feed(piece);
+  cleaner.finish();
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("output: what a terminal would not show as text is cleaned, wherever the bytes are cut") {
+  struct Row {
+    std::string bytes;
+    std::string text;
+  };
+  const Row rows[] = {
+      {"plain\ntext", "plain\ntext"},
+      {"\x1b[1;31mred\x1b[0m end", "red end"},
+      {"\x1b]0;title\x07name", "name"},
+      {"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"},
+      {"\x1b(Bcharset", "charset"},
+      {"10%\r50%\r100%\ndone", "100%\ndone"},
+      {"10%\r50%\r", "50%"},
+      {"dos\r\nlines\r\n", "dos\nlines\n"},
+      {"old\r\x1b[Knew\n", "new\n"},
+      {std::string("a\0b", 3),
+       "a\xE2\x90\x80"
+       "b"},
+      {"bad\xFF\xE2\x82zz", "bad\xEF\xBF\xBD\xEF\xBF\xBDzz"},
+      {"\xF0\x9F\x98\x80 ok", "\xF0\x9F\x98\x80 ok"},
+      {"cut \xF0\x9F", "cut \xEF\xBF\xBD"},
+      {"never closed \x1b]0;abc\nnext", "never closed \nnext"},
+  };
+  for (const auto& row : rows)
+    for (std::size_t cut = 0; cut <= row.bytes.size(); ++cut) {
+      const std::string_view bytes = row.bytes;
+      const std::string got = clean({bytes.substr(0, cut), bytes.substr(cut)});
+      CHECK_MESSAGE(got == row.text, "cut at ", cut, " of: ", row.bytes);
+    }
+}
+
+TEST_CASE("output: text up to the limit is whole, beyond it the middle is left out") {
+  BoundedText text(10);
+  text.append("0123456789");
+  CHECK(text.str("[cut]") == "0123456789");
+  CHECK_FALSE(text.overflown());
+  text.append("abc\xC3\xBC");
+  CHECK(text.left_out() == 4);
+  CHECK(text.str("[cut]") == "01\n[cut]\n6789abc\xC3\xBC");
+}
+
+TEST_CASE("output: the parts kept don't depend on how the text came") {
+  std::string all;
+  for (int i = 0; i < 1000; ++i) all += std::to_string(i) + "\xE2\x82\xAC";
+  BoundedText once(100);
+  once.append(all);
+  BoundedText many(100);
+  for (std::size_t at = 0; at < all.size();) {
+    const auto step = prefix_bytes(std::string_view(all).substr(at), 7);
+    many.append(std::string_view(all).substr(at, step));
+    at += step;
+  }
+  CHECK(once.str("-") == many.str("-"));
+  CHECK(count_code_points(once.str("-")) == 103);
+}
+
+TEST_CASE("output: what doesn't fit is whole in a file that the text names") {
+  const sandbox_worker::testing::TempDir dir;
+  auto store = SpillStore::open(dir.path().string() + "/spill");
+  REQUIRE(store);
+  CallOutput output(store->get(), "bash");
+  std::string all;
+  for (int i = 0; i < 40000; ++i) {
+    const std::string line = "line " + std::to_string(i) + "\n";
+    output.feed(line);
+    all += line;
+  }
+  const std::string text = output.finish();
+  const auto path = (*store)->directory() + "/bash-1.txt";
+  CHECK(text.find("; the whole output is in " + path + "]\n") != std::string::npos);
+  CHECK(text.starts_with("line 0\n"));
+  CHECK(text.ends_with("line 39999\n"));
+  CHECK(count_code_points(text) < kMaxResultCodePoints + 200);
+  std::ifstream file(path);
+  const std::string spilled{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  CHECK((spilled == all));
+}

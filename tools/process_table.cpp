@@ -1,0 +1,121 @@
+#include "tools/process_table.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <climits>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+
+#include "tools/unique_fd.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+std::optional<std::string> read_proc_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::nullopt;
+  std::string text;
+  std::array<char, 4096> buffer;
+  for (;;) {
+    const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+    if (count <= 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+}
+
+/// The entries of a directory whose names are numbers.
+std::vector<pid_t> numbers_in(const std::string& directory) {
+  std::vector<pid_t> numbers;
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+  if (!dir) return numbers;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string_view name = entry->d_name;
+    pid_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error == std::errc() && end == name.data() + name.size()) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::optional<ProcessInfo> process_info(pid_t pid) {
+  const auto text = read_proc_file(fmt::format("/proc/{}/stat", pid));
+  if (!text) return std::nullopt;
+  const auto name_end = text->rfind(')');  // the name itself may hold anything, parentheses too
+  if (name_end == std::string::npos) return std::nullopt;
+  ProcessInfo info{.pid = pid};
+  pid_t group = 0;
+  if (std::sscanf(text->c_str() + name_end + 1, " %c %d %d %d", &info.state, &info.parent, &group,
+                  &info.session) != 4)
+    return std::nullopt;
+  return info;
+}
+
+std::vector<ProcessInfo> list_processes() {
+  std::vector<ProcessInfo> processes;
+  for (const pid_t pid : numbers_in("/proc"))
+    if (auto info = process_info(pid)) processes.push_back(*info);
+  return processes;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  std::vector<pid_t> children;
+  const std::string tasks = fmt::format("/proc/{}/task", pid);
+  for (const pid_t task : numbers_in(tasks)) {
+    const auto text = read_proc_file(fmt::format("{}/{}/children", tasks, task));
+    if (!text) {  // the kernel is built without these files, or the thread has just ended
+      if (::access(fmt::format("{}/{}", tasks, task).c_str(), F_OK) != 0) continue;
+      children.clear();
+      for (const auto& process : list_processes())
+        if (process.parent == pid) children.push_back(process.pid);
+      return children;
+    }
+    const char* at = text->data();
+    const char* const end = at + text->size();
+    while (at < end) {
+      pid_t child = 0;
+      const auto [next, error] = std::from_chars(at, end, child);
+      if (error != std::errc()) break;
+      children.push_back(child);
+      at = next + 1;
+    }
+  }
+  return children;
+}
+
+bool ignores_keyboard_signals(pid_t pid) {
+  const auto text = read_proc_file(fmt::format("/proc/{}/status", pid));
+  if (!text) return false;
+  constexpr std::string_view kField = "SigIgn:\t";
+  const auto at = text->find(kField);
+  if (at == std::string::npos) return false;
+  std::uint64_t ignored = 0;
+  std::from_chars(text->data() + at + kField.size(), text->data() + text->size(), ignored, 16);
+  constexpr std::uint64_t kBoth = (1ULL << (SIGINT - 1)) | (1ULL << (SIGQUIT - 1));
+  return (ignored & kBoth) == kBoth;
+}
+
+std::string command_line_of(pid_t pid) {
+  std::string text = read_proc_file(fmt::format("/proc/{}/cmdline", pid)).value_or("");
+  while (text.ends_with('\0')) text.pop_back();
+  for (char& byte : text)
+    if (static_cast<unsigned char>(byte) < ' ') byte = ' ';
+  return text;
+}
+
+std::string working_directory_of(pid_t pid) {
+  std::array<char, PATH_MAX> buffer;
+  const ssize_t length = ::readlink(fmt::format("/proc/{}/cwd", pid).c_str(), buffer.data(), buffer.size());
+  return length > 0 ? std::string(buffer.data(), static_cast<std::size_t>(length)) : std::string();
+}
+
+}  // namespace sandbox_worker::tools
