@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "tools/utf8.hpp"
 #include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
@@ -32,13 +33,9 @@ void append_part_around(std::string& out, std::string_view line, std::size_t mat
 }  // namespace
 
 void append_valid_utf8(std::string& out, std::string_view text) {
-  while (true) {
-    const std::size_t valid = valid_utf8_prefix(text);
-    out += text.substr(0, valid);
-    if (valid == text.size()) return;
-    out += "\xEF\xBF\xBD";
-    text.remove_prefix(valid + 1);
-  }
+  const std::size_t valid = valid_utf8_prefix(text);
+  out += text.substr(0, valid);
+  if (valid < text.size()) out += to_valid_utf8(text.substr(valid));
 }
 
 std::size_t append_match(std::string& out, std::string_view path, const FileHit& hit) {

@@ -16,9 +16,9 @@
 
 namespace sandbox_worker::tools {
 
-/// Runs `work(std::stop_token)` on `pool` and completes with what it returns, or throws what it throws, back on
-/// the executor of the awaiting coroutine. The result type must be default constructible.
-/// Cancelled: the token is asked to stop, and whatever `work` then returns is still the result.
+/// Runs `work(std::stop_token)` on `pool` and completes with what it returns, or throws what it throws, back
+/// on the executor of the awaiting coroutine. The result type must be default constructible. Cancelled: the
+/// token is asked to stop, and whatever `work` then returns is still the result.
 template <class Work, class Result = std::invoke_result_t<Work, std::stop_token>>
 boost::asio::awaitable<Result> offload(boost::asio::any_io_executor pool, Work work) {
   auto initiate = [](auto handler, boost::asio::any_io_executor on, Work job) {

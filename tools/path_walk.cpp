@@ -1,3 +1,5 @@
+#include "tools/path_resolver.hpp"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -6,8 +8,6 @@
 #include <climits>
 #include <utility>
 #include <vector>
-
-#include "tools/path_resolver.hpp"
 
 namespace sandbox_worker::tools {
 namespace {

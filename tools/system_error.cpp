@@ -24,8 +24,7 @@ constexpr std::array kWordings = {
     Wording{EPERM, "operation not permitted", "see its owner and attributes with bash: ls -ld, lsattr -d"},
     Wording{ELOOP, "too many symbolic links, perhaps a loop", "name the file that is meant"},
     Wording{ENAMETOOLONG, "the path or a name in it is too long", "a name can have 255 bytes"},
-    Wording{EXDEV, "it is outside the directories that file tools may touch",
-            "use a path inside them, or bash"},
+
     Wording{EINVAL, "not valid here", "check the path"},
     Wording{ENOSPC, "no space left on the device", "free some space (df -h shows where) and try again"},
     Wording{EDQUOT, "the disk quota is used up", "free some space and try again"},
@@ -36,7 +35,7 @@ constexpr std::array kWordings = {
     Wording{ENOMEM, "out of memory", "try again; if it goes on, end background jobs"},
     Wording{EIO, "the device reported an error", "try again once"},
     Wording{EAGAIN, "it keeps being changed meanwhile", "try again when nothing else changes it"},
-    Wording{ESTALE, "it was changed meanwhile", "try again"},
+    Wording{ESTALE, "it was changed meanwhile", "read it again and repeat the change"},
     Wording{EBUSY, "it is in use, or a mount point of its own", "write it in place with bash: cat >"},
     Wording{ETXTBSY, "it is a program that runs", "stop the program first"},
     Wording{ENXIO, "it is a socket, or a device that isn't there", "name a regular file"},
@@ -53,6 +52,28 @@ std::string system_error_text(std::string_view operation, std::string_view path,
     return fmt::format("cannot {} {}: {}; {}", operation, path, found->why, found->advice);
   return fmt::format("cannot {} {}: {} (errno {}); try again once, then another way", operation, path,
                      std::generic_category().message(error), error);
+}
+
+PathError empty_path_error() {
+  return {.error = ENOENT, .text = "the path is empty; name a file"};
+}
+
+PathError nul_path_error() {
+  return {.error = EINVAL, .text = "the path has a NUL byte in it; no file can have such a name"};
+}
+
+PathError outside_error(std::string_view path, std::string_view roots) {
+  return {.error = EXDEV,
+          .text = fmt::format(
+              "cannot open {}: it is outside the directories that file tools may touch ({}); use a path "
+              "inside them, or bash",
+              path, roots)};
+}
+
+PathError read_only_error(std::string_view path) {
+  return {.error = EROFS,
+          .text = fmt::format("cannot write {}: file tools may only read in this directory; write elsewhere",
+                              path)};
 }
 
 PathError path_error(std::string_view operation, std::string_view path, int error) {

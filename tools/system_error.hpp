@@ -18,4 +18,10 @@ std::string system_error_text(std::string_view operation, std::string_view path,
 
 PathError path_error(std::string_view operation, std::string_view path, int error);
 
+/// Errors of ours that have no errno of their own.
+PathError empty_path_error();
+PathError nul_path_error();
+PathError outside_error(std::string_view path, std::string_view roots);
+PathError read_only_error(std::string_view path);
+
 }  // namespace sandbox_worker::tools

@@ -18,9 +18,9 @@ class Tool {
 
   /// Runs one call. `input` is whatever the model wrote: wrong types and missing fields are an error result
   /// and change nothing, unknown fields are ignored. Never throws for anything a machine or an input can do.
-  /// Cancelled (terminal): what runs is stopped soon and the call still completes with a result, which has the
-  /// output so far and says that it was interrupted. The caller must reset its own cancellation state before it
-  /// awaits anything else.
+  /// Cancelled (terminal): what runs is stopped soon and the call still completes with a result, which has
+  /// the output so far and says that it was interrupted. The caller must reset its own cancellation state
+  /// before it awaits anything else.
   virtual boost::asio::awaitable<ToolResult> run(nlohmann::json input) = 0;
 };
 

@@ -62,7 +62,8 @@ std::expected<void, std::string> Workspace::add_root(std::string directory, Acce
 }
 
 std::expected<OpenedFile, PathError> Workspace::open_file(std::string_view path, int flags) const {
-  if (path.find('\0') != std::string_view::npos) return std::unexpected(refuse(path, EINVAL));
+  if (path.empty()) return std::unexpected(empty_path_error());
+  if (path.contains('\0')) return std::unexpected(nul_path_error());
   const int extra = (flags & O_PATH) != 0 ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
   auto opened = open_in_roots(roots_, path, flags | extra);
   if (!opened) return std::unexpected(refuse(path, opened.error()));
@@ -71,25 +72,19 @@ std::expected<OpenedFile, PathError> Workspace::open_file(std::string_view path,
 
 std::expected<ResolvedPath, PathError> Workspace::resolve(std::string_view path,
                                                           std::optional<mode_t> make_parents) const {
-  if (path.find('\0') != std::string_view::npos) return std::unexpected(refuse(path, EINVAL));
+  if (path.empty()) return std::unexpected(empty_path_error());
+  if (path.contains('\0')) return std::unexpected(nul_path_error());
   auto place = resolve_in_roots(roots_, path, make_parents);
   if (!place) return std::unexpected(refuse(path, place.error()));
-  if (!is_writable(place->path)) return std::unexpected(path_error("write", path, EROFS));
+  if (!is_writable(place->path)) return std::unexpected(read_only_error(path));
   return std::move(*place);
 }
 
 PathError Workspace::refuse(std::string_view path, int error) const {
-  if (path.empty()) return {.error = ENOENT, .text = "the path is empty; name a file"};
-  if (error == EINVAL && path.find('\0') != std::string_view::npos)
-    return {.error = EINVAL, .text = "the path has a NUL byte in it; no file can have such a name"};
   if (error != EXDEV) return path_error("open", path, error);
   std::string allowed;
   for (const auto& root : roots_) allowed += (allowed.empty() ? "" : ", ") + root.path;
-  return {.error = EXDEV,
-          .text = fmt::format(
-              "cannot open {}: it is outside the directories that file tools may touch ({}); use a path "
-              "inside them, or bash",
-              path, allowed)};
+  return outside_error(path, allowed);
 }
 
 bool Workspace::is_writable(std::string_view canonical) const {

@@ -55,13 +55,10 @@ std::string TempDir::read(std::string_view name) const {
 std::string TempDir::list() const {
   std::vector<std::string> names;
   for (const auto& entry : fs::recursive_directory_iterator(path_))
-    names.push_back(fs::relative(entry.path().parent_path(), path_) / entry.path().filename());
+    names.push_back(entry.path().string().substr(path_.string().size() + 1));
   std::ranges::sort(names);
   std::string all;
-  for (auto& name : names) {
-    if (name.starts_with("./")) name.erase(0, 2);
-    all += (all.empty() ? "" : " ") + name;
-  }
+  for (const auto& name : names) all += (all.empty() ? "" : " ") + name;
   return all;
 }
 

@@ -3,13 +3,18 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -76,9 +81,8 @@ std::string error_text(int error) {
   return fmt::format("errno {}", error);
 }
 
-}  // namespace
-
-TEST_CASE("paths: both ways of resolving agree on every kind of path and link") {
+/// One row for every kind of path and link.
+void check_table(std::span<const Way> ways) {
   Tree tree;
   const auto& dir = tree.dir;
   dir.link("w/rel", "sub/deep/file");
@@ -169,12 +173,42 @@ TEST_CASE("paths: both ways of resolving agree on every kind of path and link") 
       {"chain40", error_text(ELOOP)},
       {std::string(256, 'n'), error_text(ENAMETOOLONG)},
   };
-  for (const auto& way : kWays)
+  for (const auto& way : ways)
     for (const auto& [path, expected] : rows) {
       CAPTURE(path);
       CAPTURE(way.name);
       CHECK(outcome(way, tree, path) == expected);
     }
+}
+
+/// Lets openat2 fail with `error` in this thread, as container runtimes do that don't know it.
+bool forbid_openat2(int error) {
+  std::array filter = {
+      sock_filter{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+      sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_openat2},
+      sock_filter{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)},
+      sock_filter{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+  };
+  const sock_fprog program{.len = filter.size(), .filter = filter.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("paths: both ways of resolving agree on every kind of path and link") {
+  check_table(kWays);
+}
+
+TEST_CASE("paths: where openat2 is missing or forbidden the outcome is the same") {
+  for (const int error : {ENOSYS, EPERM}) {
+    bool forbidden = false;
+    std::jthread([&] {
+      forbidden = forbid_openat2(error);
+      if (forbidden) check_table(kWays);
+    }).join();
+    if (!forbidden) MESSAGE("no right to forbid a system call here: not tested");
+  }
 }
 
 TEST_CASE("paths: the kernel alone never gives more than the walk") {

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tools/environment.hpp"
+#include "tools/limits.hpp"
+#include "tools/spill.hpp"
+#include "tools/tool.hpp"
+
+namespace sandbox_worker::tools {
+
+struct BashOptions {
+  boost::asio::any_io_executor executor;  // the main one; everything happens on it
+  std::string workdir;
+  Environment environment;  // as built by command_environment
+  Limits limits;
+  SpillStore* spill = nullptr;  // outlives the tool; null: what doesn't fit in a result is lost
+};
+
+/// The bash tool of one lane: `{command?, restart?, timeout_ms?}`, one shell that lasts from call to call.
+/// Make, use and destroy on the executor. The destructor kills the whole session without waiting.
+class Bash final : public Tool {
+ public:
+  explicit Bash(BashOptions options);
+  ~Bash() override;
+
+  std::string_view name() const noexcept override { return "bash"; }
+  boost::asio::awaitable<ToolResult> run(nlohmann::json input) override;
+
+  /// Starts the shell ahead of the first call, which would otherwise wait a few milliseconds for it.
+  void warm_up();
+
+  /// Ends the shell and every process that it left: TERM, and KILL 300 ms later; at most about a second.
+  /// No call may be running. A later run() starts a fresh shell.
+  boost::asio::awaitable<void> close();
+
+ private:
+  class Session;  // shared with the reading coroutines, which outlive a destroyed tool by one turn of the
+                  // loop
+  std::shared_ptr<Session> session_;
+};
+
+/// Whether commands can be run at all; the error is a sentence for the operator.
+std::expected<void, std::string> check_bash();
+
+}  // namespace sandbox_worker::tools

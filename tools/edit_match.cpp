@@ -1,0 +1,169 @@
+#include "tools/edit_match.hpp"
+
+#include <fmt/format.h>
+#include <string.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "tools/text.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr std::size_t kMaxShownMatches = 3;
+constexpr std::size_t kMaxShownLine = 200;  // bytes
+constexpr std::size_t kMaxStarts = 100;     // more than an answer shows
+
+/// memmem is linear also for texts made to be slow, such as a long row of one letter.
+std::size_t find_from(std::string_view text, std::string_view wanted, std::size_t at) {
+  if (at > text.size()) return std::string_view::npos;
+  const void* found = ::memmem(text.data() + at, text.size() - at, wanted.data(), wanted.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
+/// A large file can have millions of places: only the first ones are kept.
+struct Places {
+  std::size_t count = 0;
+  std::vector<std::size_t> first;
+};
+
+/// Occurrences that don't overlap, or (`step` 1) all.
+Places find_all(std::string_view text, std::string_view wanted, std::size_t step) {
+  Places places;
+  for (auto at = find_from(text, wanted, 0); at != std::string_view::npos;
+       at = find_from(text, wanted, at + step))
+    if (++places.count <= kMaxShownMatches) places.first.push_back(at);
+  return places;
+}
+
+std::size_t line_at(std::string_view text, std::size_t offset) {
+  return 1 + static_cast<std::size_t>(std::ranges::count(text.substr(0, offset), '\n'));
+}
+
+/// The line that `offset` lies in, fit to be shown.
+std::string show_line_at(std::string_view text, std::size_t offset) {
+  const auto before = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
+  const auto begin = before == std::string_view::npos ? 0 : before + 1;
+  const auto end = std::min(text.find('\n', begin), text.size());
+  return show_line(text.substr(begin, end - begin), kMaxShownLine, offset - begin);
+}
+
+bool has_bare_lf(std::string_view text) {
+  for (auto at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1))
+    if (at == 0 || text[at - 1] != '\r') return true;
+  return false;
+}
+
+std::string with_crlf(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r')) result += '\r';
+    result += text[i];
+  }
+  return result;
+}
+
+std::string without(std::string_view text, std::string_view unwanted) {
+  std::string result;
+  result.reserve(text.size());
+  std::ranges::copy_if(text, std::back_inserter(result), [&](char c) { return !unwanted.contains(c); });
+  return result;
+}
+
+/// Offset in `text` of the byte that is the `index`-th in without(text, unwanted).
+std::size_t offset_of(std::string_view text, std::string_view unwanted, std::size_t index) {
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (!unwanted.contains(text[i]) && index-- == 0) return i;
+  return text.size();
+}
+
+/// "matches with other white space at lines 3-4 and 9"; empty when it doesn't.
+std::string match_without(std::string_view content, std::string_view wanted, std::string_view unwanted,
+                          std::string_view what) {
+  const auto needle = without(wanted, unwanted);
+  if (needle.empty()) return {};
+  const auto places = find_all(without(content, unwanted), needle, needle.size());
+  if (places.count == 0) return {};
+  std::string where;
+  for (std::size_t i = 0; i < places.first.size(); ++i) {
+    const auto first = line_at(content, offset_of(content, unwanted, places.first[i]));
+    const auto last = line_at(content, offset_of(content, unwanted, places.first[i] + needle.size() - 1));
+    if (i > 0) where += ", ";
+    where += first == last ? fmt::format("line {}", first) : fmt::format("lines {}-{}", first, last);
+  }
+  if (places.count > places.first.size()) where += ", …";
+  return fmt::format(
+      "old_string was not found; with other {} it matches at {}: read that part again and copy it exactly",
+      what, where);
+}
+
+std::string not_found(std::string_view content, std::string_view wanted) {
+  if (auto text = match_without(content, wanted, "\r", "line endings"); !text.empty()) return text;
+  if (auto text = match_without(content, wanted, " \t\r\n\v\f", "white space"); !text.empty()) return text;
+  return "old_string was not found; read the file again and copy the text exactly";
+}
+
+std::string ambiguous(std::string_view content, const Places& places) {
+  std::string text = fmt::format(
+      "old_string was found {} times; add text around it that only one place has, or set "
+      "replace_all. First places:",
+      places.count);
+  for (const auto start : places.first)
+    text += fmt::format("\n{:>6}\t{}", line_at(content, start), show_line_at(content, start));
+  return text;
+}
+
+std::expected<EditedText, std::string> replace(std::string_view content, std::string_view old_text,
+                                               std::string_view new_text, std::size_t count,
+                                               std::size_t max_bytes) {
+  const auto size = content.size() - count * old_text.size() + count * new_text.size();
+  if (size > max_bytes)
+    return std::unexpected(
+        fmt::format("it would have {}, over the limit of {}", size_words(size), size_words(max_bytes)));
+  EditedText edited{.content = {}, .count = count, .starts = {}, .length = new_text.size()};
+  edited.content.reserve(size);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto start = find_from(content, old_text, at);
+    edited.content += content.substr(at, start - at);
+    if (edited.starts.size() < kMaxStarts) edited.starts.push_back(edited.content.size());
+    edited.content += new_text;
+    at = start + old_text.size();
+  }
+  edited.content += content.substr(at);
+  return edited;
+}
+
+}  // namespace
+
+std::expected<EditedText, std::string> edit_text(std::string_view content, const Replacement& replacement,
+                                                 std::size_t max_bytes) {
+  std::string old_text(replacement.old_string);
+  std::string new_text(replacement.new_string);
+  // For one replacement, places that overlap count as two: which one is meant isn't clear.
+  const auto find = [&] {
+    return find_all(content, old_text, replacement.replace_all ? old_text.size() : 1);
+  };
+  auto places = find();
+  bool used_crlf = false;
+  if (places.count == 0 && has_bare_lf(old_text)) {
+    old_text = with_crlf(old_text);
+    places = find();
+    used_crlf = places.count > 0;
+  } else if (!old_text.contains('\n') && has_bare_lf(new_text)) {
+    used_crlf = content.contains('\n') && !has_bare_lf(content);
+  }
+  if (places.count == 0) return std::unexpected(not_found(content, replacement.old_string));
+  if (places.count > 1 && !replacement.replace_all) return std::unexpected(ambiguous(content, places));
+  if (used_crlf) new_text = with_crlf(new_text);
+  if (old_text == new_text)
+    return std::unexpected("the file has CRLF line endings, and nothing else would change");
+  auto edited = replace(content, old_text, new_text, places.count, max_bytes);
+  if (edited) edited->used_crlf = used_crlf;
+  return edited;
+}
+
+}  // namespace sandbox_worker::tools

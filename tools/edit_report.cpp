@@ -1,0 +1,104 @@
+#include "tools/edit_match.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/text.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr std::size_t kContext = 2;    // lines before and after a change
+constexpr std::size_t kMaxHunks = 5;   // an answer is a check, not a copy of the file
+constexpr std::size_t kMaxLines = 40;  // shown of one hunk
+constexpr std::size_t kMaxLine = 300;  // bytes shown of one line
+
+/// Lines that are shown together, as offsets; `end` is behind the last line.
+struct Hunk {
+  std::size_t begin;
+  std::size_t end;
+};
+
+std::size_t lines_back(std::string_view text, std::size_t offset, std::size_t lines) {
+  for (std::size_t i = 0;; ++i) {
+    const auto newline = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
+    if (newline == std::string_view::npos) return 0;
+    if (i == lines) return newline + 1;
+    offset = newline;
+  }
+}
+
+std::size_t lines_on(std::string_view text, std::size_t offset, std::size_t lines) {
+  for (std::size_t i = 0; i <= lines; ++i) {
+    const auto newline = text.find('\n', offset);
+    if (newline == std::string_view::npos) return text.size();
+    offset = newline + 1;
+  }
+  return offset;
+}
+
+/// The lines of the change that begins at `start`, with those around it.
+Hunk hunk_at(const EditedText& edited, std::size_t start) {
+  const std::string_view text = edited.content;
+  // A new text that ends with a line end doesn't reach into the next line.
+  const auto last = edited.length > 0 ? start + edited.length - 1 : start;
+  return {.begin = lines_back(text, start, kContext),
+          .end = lines_on(text, std::min(last, text.size()), kContext)};
+}
+
+/// Where the first change in a line is, counted from its begin; 0 when there is none.
+std::size_t change_in(const EditedText& edited, std::size_t begin, std::size_t end) {
+  for (const auto start : edited.starts)
+    if (start + edited.length > begin && start < end) return std::max(start, begin) - begin;
+  return 0;
+}
+
+std::string show_hunk(const EditedText& edited, const Hunk& hunk, std::size_t line) {
+  const std::string_view text = edited.content;
+  std::string shown;
+  std::size_t begin = hunk.begin;
+  for (std::size_t lines = 0; begin < hunk.end && lines < kMaxLines; ++lines) {
+    const auto end = std::min(text.find('\n', begin), hunk.end - 1) + 1;
+    shown += fmt::format("\n{:>6}\t{}", line++,
+                         show_line(text.substr(begin, end - begin), kMaxLine, change_in(edited, begin, end)));
+    begin = end;
+  }
+  const auto rest = text.substr(begin, hunk.end - begin);
+  if (!rest.empty()) {
+    const auto lines =
+        static_cast<std::size_t>(std::ranges::count(rest, '\n')) + (rest.ends_with('\n') ? 0 : 1);
+    shown += fmt::format("\n… {} more", count_words(lines, "line"));
+  }
+  return shown;
+}
+
+}  // namespace
+
+std::string show_changes(const EditedText& edited) {
+  const std::string_view text = edited.content;
+  std::string shown;
+  std::size_t counted_to = 0;
+  std::size_t line = 1;
+  std::size_t hunks = 0;
+  for (std::size_t i = 0; i < edited.starts.size();) {
+    auto hunk = hunk_at(edited, edited.starts[i]);
+    std::size_t next = i + 1;
+    for (; next < edited.starts.size(); ++next) {
+      const auto other = hunk_at(edited, edited.starts[next]);
+      if (other.begin > hunk.end) break;
+      hunk.end = std::max(hunk.end, other.end);
+    }
+    if (hunks++ == kMaxHunks)
+      return shown + fmt::format("\n… and {} elsewhere", count_words(edited.count - i, "more place"));
+    if (!shown.empty()) shown += "\n   ...";
+    line +=
+        static_cast<std::size_t>(std::ranges::count(text.substr(counted_to, hunk.begin - counted_to), '\n'));
+    counted_to = hunk.begin;
+    shown += show_hunk(edited, hunk, line);
+    i = next;
+  }
+  return shown;
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace sandbox_worker::tools {
+
+/// "NAME=value" entries.
+using Environment = std::vector<std::string>;
+
+struct EnvironmentOptions {
+  std::string ca_file;  // handed on to git, curl, Python and Node; empty: none
+  Environment extra;    // last, so that they replace what is there
+};
+
+/// What commands see: `own` (the process's) without credentials (ANTHROPIC_*, in any case) and without
+/// the worker's own settings (SANDBOX_WORKER_*), plus what keeps programs from waiting for a person.
+Environment command_environment(const Environment& own, const EnvironmentOptions& options);
+
+/// The environment of this process.
+Environment process_environment();
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,143 @@
+#include "tools/near_names.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include "tools/text.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr std::size_t kMaxNames = 3;
+constexpr std::size_t kMaxEntries = 5'000;  // a directory's entries looked at; more would make an error slow
+constexpr std::size_t kMaxDirectories = 200;  // directories looked into for the same name
+constexpr std::size_t kMaxLength = 64;        // longer names are not compared letter by letter
+
+struct Candidate {
+  std::size_t score;
+  std::string name;
+  auto operator<=>(const Candidate&) const = default;
+};
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
+Directory list(UniqueFd fd) {
+  Directory directory(::fdopendir(fd.get()));
+  if (directory) fd.release();
+  return directory;
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return result;
+}
+
+bool has_entry(int directory, const char* child, const std::string& name) {
+  UniqueFd fd(::openat(directory, child, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info{};
+  return fd && ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+std::vector<Candidate> candidates_in(UniqueFd fd, const std::string& wanted) {
+  std::vector<Candidate> found;
+  const auto directory = list(std::move(fd));
+  if (!directory) return found;
+  const auto wanted_lower = lower(wanted);
+  const std::size_t slips = 1 + wanted.size() / 6;
+  std::size_t directories = 0;
+  for (std::size_t i = 0; i < kMaxEntries; ++i) {
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (entry->d_type == DT_DIR && ++directories <= kMaxDirectories &&
+        has_entry(::dirfd(directory.get()), entry->d_name, wanted))
+      found.push_back({1, name + "/" + wanted});
+    const auto longer = std::max(name.size(), wanted.size());
+    if (longer > kMaxLength || longer - std::min(name.size(), wanted.size()) > slips) continue;
+    const auto distance = edit_distance(lower(name), wanted_lower);
+    if (distance <= slips && distance * 2 < longer) found.push_back({distance == 0 ? 0 : distance + 1, name});
+  }
+  return found;
+}
+
+/// Splits "a/b/c" into "a/b/" and "c"; what is before the name keeps its slash.
+std::pair<std::string, std::string> split(std::string_view path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string_view::npos) return {"", std::string(path)};
+  return {std::string(path.substr(0, slash + 1)), std::string(path.substr(slash + 1))};
+}
+
+}  // namespace
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1);
+  std::vector<std::size_t> last(b.size() + 1);
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const bool same = a[i - 1] == b[j - 1];
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    std::swap(before, last);
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
+std::vector<std::string> near_names(const Workspace& workspace, std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  std::string rest;  // what follows the first component that is missing
+  while (!path.empty()) {
+    auto [directory, name] = split(path);
+    auto opened = workspace.open_file(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
+    if (!opened && opened.error().error != ENOENT) return {};
+    if (!opened) {
+      rest = "/" + name + rest;
+      path = path.substr(0, directory.empty() ? 0 : directory.size() - 1);
+      continue;
+    }
+    auto found = candidates_in(std::move(opened->fd), name);
+    std::ranges::sort(found);
+    std::vector<std::string> names;
+    for (const auto& candidate : found) {
+      auto whole = directory + candidate.name + rest;
+      if (!rest.empty() && !workspace.open_file(whole, O_PATH)) continue;
+      auto shown = show_text(std::move(whole));
+      if (shown.replaced > 0) shown.text += " (its name is not UTF-8: rename it with bash)";
+      names.push_back(std::move(shown.text));
+      if (names.size() == kMaxNames) break;
+    }
+    return names;
+  }
+  return {};
+}
+
+std::string near_names_hint(const Workspace& workspace, std::string_view path) {
+  std::string hint;
+  const auto names = near_names(workspace, path);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto* before = i == 0 ? "; did you mean " : i + 1 == names.size() ? " or " : ", ";
+    hint += before + names[i];
+  }
+  return hint.empty() ? hint : hint + "?";
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,101 @@
+#include "tools/spill.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace sandbox_worker::tools {
+
+SpillFile::SpillFile(SpillStore& store, UniqueFd fd, std::string path)
+    : store_(store), fd_(std::move(fd)), path_(std::move(path)) {}
+
+SpillFile::~SpillFile() = default;
+
+void SpillFile::append(std::string_view bytes) {
+  if (!complete_) return;
+  const std::uint64_t room = store_.limits_.per_file - size_;
+  if (bytes.size() > room) {
+    complete_ = false;
+    bytes = bytes.substr(0, static_cast<std::size_t>(room));
+  }
+  if (bytes.empty()) return;
+  if (!store_.reserve(path_, bytes.size())) {
+    complete_ = false;
+    return;
+  }
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      complete_ = false;
+      return;
+    }
+    size_ += static_cast<std::uint64_t>(written);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+SpillStore::SpillStore(std::string directory, Limits limits)
+    : directory_(std::move(directory)), limits_(limits) {}
+
+std::expected<std::unique_ptr<SpillStore>, std::string> SpillStore::open(std::string directory,
+                                                                         Limits limits) {
+  const auto refuse = [&](std::string_view why) {
+    return std::unexpected(fmt::format("spill directory {}: {}", directory, why));
+  };
+  std::error_code failed;
+  const auto parent = std::filesystem::path(directory).parent_path();
+  if (!parent.empty()) std::filesystem::create_directories(parent, failed);
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return refuse(std::strerror(errno));
+  struct stat status{};
+  if (::lstat(directory.c_str(), &status) != 0) return refuse(std::strerror(errno));
+  if (!S_ISDIR(status.st_mode)) return refuse("not a directory");
+  if (status.st_uid != ::geteuid()) return refuse("owned by somebody else");
+  if (::chmod(directory.c_str(), 0700) != 0) return refuse(std::strerror(errno));
+  return std::unique_ptr<SpillStore>(new SpillStore(std::move(directory), limits));
+}
+
+SpillStore::~SpillStore() {
+  for (const auto& entry : entries_) ::unlink(entry.path.c_str());
+  ::rmdir(directory_.c_str());
+}
+
+std::unique_ptr<SpillFile> SpillStore::create(std::string_view tool) {
+  const std::lock_guard lock(mutex_);
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    std::string path = fmt::format("{}/{}-{}.txt", directory_, tool, next_++);
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd && errno == EEXIST) continue;
+    if (!fd) return nullptr;
+    entries_.push_back({.path = path, .size = 0});
+    return std::unique_ptr<SpillFile>(new SpillFile(*this, std::move(fd), std::move(path)));
+  }
+  return nullptr;
+}
+
+/// Makes room for `bytes` more of `path` by dropping older files; false when the file itself was dropped.
+bool SpillStore::reserve(const std::string& path, std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const auto named = [&](const Entry& entry) { return entry.path == path; };
+  while (total_ + bytes > limits_.in_all && !entries_.empty()) {
+    const bool own = named(entries_.front());
+    if (own) return false;
+    ::unlink(entries_.front().path.c_str());
+    total_ -= entries_.front().size;
+    entries_.pop_front();
+  }
+  const auto entry = std::find_if(entries_.begin(), entries_.end(), named);
+  if (entry == entries_.end()) return false;
+  entry->size += bytes;
+  total_ += bytes;
+  return true;
+}
+
+}  // namespace sandbox_worker::tools
