@@ -51,7 +51,7 @@ ToolResult Grep::search(std::string_view pattern, std::string_view path, std::st
   if (!compiled) return ToolResult::error("grep: " + compiled.error());
   const auto place = open_search_place(options_, path);
   if (!place) return ToolResult::error("grep: " + place.error().text);
-  GrepReport report(kMaxResultCodePoints, options_.make_store);
+  GrepReport report(kMaxResultCodePoints, options_.spill);
   const GrepCounts counts =
       grep(*compiled, *place, deadline, [&](const MatchChunk& chunk) { report.add(chunk); });
   std::string text = report.lines() > 0 ? report.text() : nothing_found(*place, counts);

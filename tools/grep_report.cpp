@@ -5,17 +5,13 @@
 #include <algorithm>
 
 #include "tools/search_notes.hpp"
+#include "tools/utf8.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
 
 // What the last line of a cut result takes, generously: the limit holds for the whole.
 constexpr std::size_t kReserved = 1000;
-
-std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
 
 }  // namespace
 
@@ -35,7 +31,7 @@ void GrepReport::add_file(std::string_view text, const MatchChunk::File& file) {
   if (fits == text.size()) return;
   const std::string_view rest = text.substr(fits);
   if (!full_) overflow();
-  if (store_) store_->write(rest);
+  if (file_) file_->append(rest);
   more_lines_ += static_cast<std::uint64_t>(std::ranges::count(rest, '\n'));
   if (!last_file_counted_) ++more_files_;
   last_file_counted_ = true;
@@ -45,7 +41,7 @@ std::size_t GrepReport::fitting(std::string_view text) {
   std::size_t fits = 0;
   while (fits < text.size()) {
     const std::size_t end = text.find('\n', fits) + 1;
-    const std::size_t size = code_points(text.substr(fits, end - fits));
+    const std::size_t size = count_code_points(text.substr(fits, end - fits));
     if (size + kReserved > room_) break;
     room_ -= size;
     fits = end;
@@ -55,8 +51,8 @@ std::size_t GrepReport::fitting(std::string_view text) {
 
 void GrepReport::overflow() {
   full_ = true;
-  if (make_store_) store_ = make_store_();
-  if (store_) store_->write(shown_);
+  if (spill_ != nullptr) file_ = spill_->create("grep");
+  if (file_) file_->append(shown_);
 }
 
 std::string GrepReport::text() const {
@@ -65,7 +61,10 @@ std::string GrepReport::text() const {
   text +=
       fmt::format("[{} in {} not shown; narrow the pattern or the path]",
                   counted(more_lines_, "more match", "more matches"), counted(more_files_, "file", "files"));
-  if (store_) text += "\n" + store_->note();
+  if (file_) {
+    text += fmt::format("\n[{} is in {}; grep or read that file]",
+                        file_->complete() ? "all of it" : "the first part of it", file_->path());
+  }
   return text;
 }
 

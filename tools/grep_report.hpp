@@ -2,22 +2,21 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "tools/ordered_output.hpp"
-#include "tools/search_place.hpp"
+#include "tools/spill.hpp"
 
 namespace sandbox_worker::tools {
 
 /// Keeps the first lines of a grep, up to a number of code points, and counts the rest. When something
-/// doesn't fit, all of it, from the first line on, goes to a store.
+/// doesn't fit, all of it, from the first line on, goes to a file.
 class GrepReport {
  public:
-  GrepReport(std::size_t max_code_points, std::function<std::unique_ptr<OverflowStore>()> make_store)
-      : room_(max_code_points), make_store_(std::move(make_store)) {}
+  /// `spill` may be null: then the rest is only counted.
+  GrepReport(std::size_t max_code_points, SpillStore* spill) : room_(max_code_points), spill_(spill) {}
 
   void add(const MatchChunk& chunk);
 
@@ -31,8 +30,8 @@ class GrepReport {
   void overflow();
 
   std::size_t room_;  // code points
-  const std::function<std::unique_ptr<OverflowStore>()> make_store_;
-  std::unique_ptr<OverflowStore> store_;
+  SpillStore* const spill_;
+  std::unique_ptr<SpillFile> file_;
   std::string shown_;
   bool full_ = false;
   bool last_file_counted_ = false;  // among more_files_

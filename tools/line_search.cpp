@@ -23,6 +23,10 @@ constexpr std::int64_t kMaxMemory = 8 << 20;
 // Analysing longer ones takes more time than a prefilter saves.
 constexpr std::size_t kMaxAnalysed = 16 * 1024;
 
+// Where a match is says which part of a line to show; shorter ones are shown whole, and looking twice is
+// saved.
+constexpr std::size_t kMaxUnlocated = 1500;
+
 re2::StringPiece piece(std::string_view text) {
   return {text.data(), text.size()};
 }
@@ -64,20 +68,7 @@ std::size_t line_begin(std::string_view text, std::size_t from, std::size_t at) 
 }
 
 bool is_valid_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    std::uint64_t word;
-    if (at + sizeof word <= text.size()) {
-      std::memcpy(&word, text.data() + at, sizeof word);
-      if ((word & 0x8080808080808080) == 0) {
-        at += sizeof word;
-        continue;
-      }
-    }
-    const auto [c, length] = utf8_step(text, at);
-    if (c >= kInvalidByte) return false;
-    at += length;
-  }
-  return true;
+  return valid_utf8_prefix(text) == text.size();
 }
 
 }  // namespace
@@ -158,8 +149,9 @@ bool LineScan::is_utf8() {
 std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) const {
   const std::string_view line = text_.substr(begin, end - begin);
   const RE2& regex = engine_.ascii_only || is_valid_utf8(line) ? *engine_.text : engine_.for_bytes();
-  re2::StringPiece match;
-  if (!regex.Match(piece(line), 0, line.size(), RE2::UNANCHORED, &match, 1)) return std::nullopt;
+  re2::StringPiece match = piece(line);
+  const int located = line.size() > kMaxUnlocated ? 1 : 0;
+  if (!regex.Match(piece(line), 0, line.size(), RE2::UNANCHORED, &match, located)) return std::nullopt;
   const auto at = begin + static_cast<std::size_t>(match.data() - line.data());
   return LineHit{begin, end, at, at + match.size()};
 }

@@ -9,7 +9,8 @@
 
 namespace sandbox_worker::tools {
 
-/// A match and the whole lines that hold it, as offsets into the text that was searched.
+/// A match and the whole lines that hold it, as offsets into the text that was searched. Of a short line, up
+/// to 1,500 bytes, the match may be said to be the whole.
 struct LineHit {
   std::size_t begin;  // of the first line
   std::size_t end;    // of the last line, without its newline

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "tools/utf8.hpp"
 #include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
@@ -32,18 +33,9 @@ void append_part_around(std::string& out, std::string_view line, std::size_t mat
 }  // namespace
 
 void append_valid_utf8(std::string& out, std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t end = at;
-    while (end < text.size()) {
-      const auto [c, length] = utf8_step(text, end);
-      if (c >= kInvalidByte) break;
-      end += length;
-    }
-    out += text.substr(at, end - at);
-    if (end == text.size()) return;
-    out += "\xEF\xBF\xBD";
-    at = end + 1;
-  }
+  const std::size_t valid = valid_utf8_prefix(text);
+  out += text.substr(0, valid);
+  if (valid < text.size()) out += to_valid_utf8(text.substr(valid));
 }
 
 std::size_t append_match(std::string& out, std::string_view path, const FileHit& hit) {
@@ -55,7 +47,9 @@ std::size_t append_match(std::string& out, std::string_view path, const FileHit&
     at = end + 1;
     if (line.ends_with('\r')) line.remove_suffix(1);
     append_valid_utf8(out, path);
-    fmt::format_to(std::back_inserter(out), ":{}:", hit.line + count);
+    out += ':';
+    out += fmt::format_int(hit.line + count).c_str();
+    out += ':';
     if (line.size() <= kMaxShownLine || skip_characters(line, 0, kMaxShownLine) == line.size()) {
       append_valid_utf8(out, line);
     } else {

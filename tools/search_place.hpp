@@ -2,8 +2,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <expected>
-#include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,27 +12,18 @@
 
 namespace sandbox_worker::tools {
 
+class SpillStore;
 class Workspace;
-
-/// Keeps the whole of an output that is too long for a result.
-class OverflowStore {
- public:
-  virtual ~OverflowStore() = default;
-  virtual void write(std::string_view text) = 0;
-  /// What the result says about the rest, in brackets and ready to be read: where all of it is, or why it
-  /// isn't.
-  virtual std::string note() = 0;
-};
 
 /// What glob and grep need from the one who makes them.
 struct SearchOptions {
   const Workspace* workspace = nullptr;  // outlives the tool
   boost::asio::any_io_executor pool;     // its threads search
   Limits limits;
-  unsigned threads = 1;    // of the pool, that one search may take
-  std::string home;        // of the user whose git configuration counts; "" is none
-  std::string xdg_config;  // XDG_CONFIG_HOME; "" is .config in `home`
-  std::function<std::unique_ptr<OverflowStore>()> make_store;  // empty: what doesn't fit is only counted
+  unsigned threads = 1;         // of the pool, that one search may take
+  std::string home;             // of the user whose git configuration counts; "" is none
+  std::string xdg_config;       // XDG_CONFIG_HOME; "" is .config in `home`
+  SpillStore* spill = nullptr;  // outlives the tool; null: what doesn't fit is only counted
 };
 
 /// Where a search looks.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,25 @@ constexpr Utf8Step utf8_step(std::string_view text, std::size_t at) noexcept {
   const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
   if (code_point < kSmallest[length] || code_point > 0x10FFFF || surrogate) return {kInvalidByte + lead, 1};
   return {code_point, length};
+}
+
+/// How many bytes from the beginning of `text` are valid UTF-8.
+inline std::size_t valid_utf8_prefix(std::string_view text) noexcept {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    std::uint64_t word;
+    if (at + sizeof word <= text.size()) {
+      std::memcpy(&word, text.data() + at, sizeof word);
+      if ((word & 0x8080808080808080) == 0) {
+        at += sizeof word;
+        continue;
+      }
+    }
+    const auto [c, length] = utf8_step(text, at);
+    if (c >= kInvalidByte) break;
+    at += length;
+  }
+  return at;
 }
 
 /// Appends a code point, which is none of the invalid bytes above.

@@ -1,7 +1,6 @@
-// Compares glob and grep with ripgrep and fd on a tree: search_bench DIRECTORY [rounds [PATTERN]]; with a pattern,
-// only ours is run, on it, for a profile.
-// Ours is called inside this process, theirs with the start of theirs; the answers are compared, all of them
-// and before any limit on output, outside the timing.
+// Compares glob and grep with ripgrep and fd on a tree: search_bench DIRECTORY [rounds [PATTERN]]; with a
+// pattern, only ours is run, on it, for a profile. Ours is called inside this process, theirs with the start
+// of theirs; the answers are compared, all of them and before any limit on output, outside the timing.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -48,7 +47,7 @@ struct Place {
                                         .threads = threads,
                                         .home = "",
                                         .xdg_config = "",
-                                        .make_store = {}},
+                                        .spill = nullptr},
                                        ".")
                          .value());
   }

@@ -24,7 +24,7 @@ struct SearchTools {
                                .threads = 3,
                                .home = "",
                                .xdg_config = "",
-                               .make_store = {}};
+                               .spill = nullptr};
 
   void write(const std::string& path, const std::string& text) const {
     const auto full = std::filesystem::path(root) / path;
