@@ -1,7 +1,5 @@
 #include "tools/toolset.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -22,21 +20,6 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kNames{"bash", "read", "write", "edit", "glob", "grep"};
 
-/// The whole of a long search result, in a spill file.
-class SpilledSearch final : public OverflowStore {
- public:
-  explicit SpilledSearch(std::unique_ptr<SpillStore::File> file) : file_(std::move(file)) {}
-
-  void write(std::string_view text) override { file_->append(text); }
-  std::string note() override {
-    return fmt::format("[{} is in {}]", file_->is_whole() ? "all of it" : "the beginning of it",
-                       file_->path());
-  }
-
- private:
-  std::unique_ptr<SpillStore::File> file_;
-};
-
 SearchOptions search_options(const ToolsetOptions& options) {
   SearchOptions search;
   search.workspace = options.workspace;
@@ -45,10 +28,7 @@ SearchOptions search_options(const ToolsetOptions& options) {
   search.threads = options.search_threads;
   search.home = options.home;
   search.xdg_config = options.xdg_config;
-  search.make_store = [spill = options.spill]() -> std::unique_ptr<OverflowStore> {
-    auto file = spill->create("search");
-    return file ? std::make_unique<SpilledSearch>(std::move(file)) : nullptr;
-  };
+  search.spill = options.spill;
   return search;
 }
 
@@ -58,7 +38,6 @@ Toolset::Toolset(const ToolsetOptions& options) {
   BashOptions bash;
   bash.executor = options.executor;
   bash.workdir = options.workspace->workdir();
-  bash.directory = options.runtime_dir;
   bash.environment = options.environment;
   bash.limits = options.limits;
   bash.spill = options.spill;

@@ -26,7 +26,6 @@ struct ToolsetOptions {
   FileLocks* file_locks = nullptr;
   SpillStore* spill = nullptr;
   std::vector<std::string> environment;  // of commands, as NAME=value
-  std::string runtime_dir;               // private files of ours
   unsigned search_threads = 1;           // of the pool, that one search may take
   std::string home;                      // of the user whose git configuration counts for searches
   std::string xdg_config;                // XDG_CONFIG_HOME

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "tools/bash.hpp"
 #include "tools/environment.hpp"
 #include "worker/runtime_dir.hpp"
 
@@ -21,32 +22,28 @@ std::string value_of(const Environment& environment, std::string_view name) {
 
 }  // namespace
 
-Machine::Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads)
-    : runtime_dir_(std::move(runtime_dir)),
-      threads_(threads),
-      pool_(threads),
-      workspace_(std::move(workspace)),
-      spill_(fmt::format("{}/output-{}", runtime_dir_, ::getpid())) {}
+Machine::Machine(tools::Workspace workspace, std::unique_ptr<tools::SpillStore> spill, unsigned threads)
+    : threads_(threads), pool_(threads), workspace_(std::move(workspace)), spill_(std::move(spill)) {}
 
 std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config& config,
-                                                                   const Environment& environment,
-                                                                   const char* const* environ) {
-  if (::access("/bin/bash", X_OK) != 0)
-    return std::unexpected("/bin/bash is not in this image; the bash tool needs it");
+                                                                   const Environment& environment) {
+  if (auto found = tools::check_bash(); !found) return std::unexpected(found.error());
   const auto workdir = std::filesystem::absolute(config.workdir).lexically_normal().string();
   auto workspace = tools::Workspace::open(workdir, config.allow_roots);
   if (!workspace) return std::unexpected("SANDBOX_WORKER_WORKDIR (--workdir): " + workspace.error());
-  auto runtime_dir = open_runtime_dir(config.runtime_dir, environment);
+  const auto runtime_dir = open_runtime_dir(config.runtime_dir, environment);
   if (!runtime_dir) return std::unexpected(runtime_dir.error());
-  // A computing call must not keep a file call waiting, also on one core.
-  const unsigned threads = std::max(2U, std::thread::hardware_concurrency());
-
-  std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*runtime_dir), threads));
-  if (auto added = machine->workspace_.add_root(machine->spill_.directory(), tools::Access::read_only);
-      !added) {
+  auto spill = tools::SpillStore::open(fmt::format("{}/output-{}", *runtime_dir, ::getpid()));
+  if (!spill) return std::unexpected(spill.error());
+  if (auto added = workspace->add_root((*spill)->directory(), tools::Access::read_only); !added) {
     return std::unexpected(added.error());
   }
-  machine->environment_ = tools::command_environment(environ, config.http.ca_file);
+  // A computing call must not keep a file call waiting, also on one core.
+  const unsigned threads = std::max(2U, std::thread::hardware_concurrency());
+  std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*spill), threads));
+  tools::EnvironmentOptions commands;
+  commands.ca_file = config.http.ca_file;
+  machine->environment_ = tools::command_environment(tools::process_environment(), commands);
   machine->home_ = value_of(environment, "HOME");
   machine->xdg_config_ = value_of(environment, "XDG_CONFIG_HOME");
   machine->limits_ = config.limits;
@@ -59,9 +56,8 @@ tools::ToolsetOptions Machine::tool_options() {
   options.pool = pool_.get_executor();
   options.workspace = &workspace_;
   options.file_locks = &file_locks_;
-  options.spill = &spill_;
+  options.spill = spill_.get();
   options.environment = environment_;
-  options.runtime_dir = runtime_dir_;
   options.search_threads = threads_;
   options.home = home_;
   options.xdg_config = xdg_config_;

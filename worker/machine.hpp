@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/environment.hpp"
 #include "tools/file_lock.hpp"
 #include "tools/spill.hpp"
 #include "tools/toolset.hpp"
@@ -21,24 +22,22 @@ class Machine {
  public:
   /// The error is a sentence for the operator.
   static std::expected<std::unique_ptr<Machine>, std::string> open(const Config& config,
-                                                                   const Environment& environment,
-                                                                   const char* const* environ);
+                                                                   const Environment& environment);
 
   boost::asio::io_context& io() { return io_; }
   /// Pointers into this object.
   tools::ToolsetOptions tool_options();
 
  private:
-  Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads);
+  Machine(tools::Workspace workspace, std::unique_ptr<tools::SpillStore> spill, unsigned threads);
 
-  const std::string runtime_dir_;
   const unsigned threads_;
   boost::asio::io_context io_{1};
   boost::asio::thread_pool pool_;
   tools::Workspace workspace_;
   tools::FileLocks file_locks_;
-  tools::SpillStore spill_;
-  std::vector<std::string> environment_;
+  std::unique_ptr<tools::SpillStore> spill_;
+  tools::Environment environment_;
   std::string home_;
   std::string xdg_config_;
   tools::Limits limits_;

@@ -13,6 +13,6 @@ int main(int argc, char** argv) {
     std::fputs(exit->text.c_str(), exit->status == 0 ? stdout : stderr);
     return exit->status;
   }
-  if (const auto* tool = std::get_if<ToolCommand>(&command)) return run_tool(*tool, environment, environ);
-  return run(std::get<Config>(command), environment, environ);
+  if (const auto* tool = std::get_if<ToolCommand>(&command)) return run_tool(*tool, environment);
+  return run(std::get<Config>(command), environment);
 }

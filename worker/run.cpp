@@ -59,9 +59,9 @@ void print_result(const tools::ToolResult& result) {
 
 }  // namespace
 
-int run(const Config& config, const Environment& environment, const char* const* environ) {
+int run(const Config& config, const Environment& environment) {
   set_up_process();
-  auto machine = Machine::open(config, environment, environ);
+  auto machine = Machine::open(config, environment);
   if (!machine) return complain(machine.error());
   const Log log(config.log_format, config.log_level);
   for (const auto& warning : config.warnings) log.warn(warning);
@@ -83,14 +83,14 @@ int run(const Config& config, const Environment& environment, const char* const*
   return status;
 }
 
-int run_tool(const ToolCommand& command, const Environment& environment, const char* const* environ) {
+int run_tool(const ToolCommand& command, const Environment& environment) {
   set_up_process();
   if (!tools::Toolset::has(command.name)) {
     return complain(fmt::format("'{}' is not a tool: bash, read, write, edit, glob or grep", command.name));
   }
   auto input = nlohmann::json::parse(command.input, nullptr, false);
   if (input.is_discarded()) return complain("the tool's input is not JSON");
-  auto machine = Machine::open(command.config, environment, environ);
+  auto machine = Machine::open(command.config, environment);
   if (!machine) return complain(machine.error());
   auto& io = (*machine)->io();
   tools::Toolset toolset((*machine)->tool_options());

@@ -6,9 +6,9 @@ namespace sandbox_worker::worker {
 
 /// Serves the session that `config` names, with signals handled, and gives the exit status. Errors of the
 /// machine before the first request are told on stderr and are status 2.
-int run(const Config& config, const Environment& environment, const char* const* environ);
+int run(const Config& config, const Environment& environment);
 
 /// Runs one tool in the workdir and prints its result; 1 when it is an error.
-int run_tool(const ToolCommand& command, const Environment& environment, const char* const* environ);
+int run_tool(const ToolCommand& command, const Environment& environment);
 
 }  // namespace sandbox_worker::worker
