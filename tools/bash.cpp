@@ -116,11 +116,14 @@ class Bash::Session : public std::enable_shared_from_this<Bash::Session> {
   std::unique_ptr<CallOutput> output_;  // of the running call
   std::unique_ptr<CallOutput> late_;    // of background jobs, between calls
   bool discard_output_ = false;
+  bool bare_ = false;             // the shell hasn't got the variables yet that it should begin with
+  bool ended_idle_ = false;       // a shell ended between calls, which the next one is told
   std::optional<Ending> ending_;  // of the running call
   std::vector<pid_t> jobs_;       // children of the shell before the running call
 };
 
 std::optional<std::string> Bash::Session::start_shell() {
+  if (shell_) return std::nullopt;
   const std::weak_ptr<Session> weak = weak_from_this();
   ShellEvents events{.output =
                          [weak](std::string_view bytes) {
@@ -150,6 +153,7 @@ std::optional<std::string> Bash::Session::start_shell() {
   if (!started) return started.error();
   shell_ = *std::move(started);
   sessions_.insert(shell_->pid());
+  bare_ = true;
   return std::nullopt;
 }
 
@@ -161,6 +165,7 @@ void Bash::Session::on_output(std::string_view bytes) {
 
 void Bash::Session::finish(Ending ending) {
   ending_ = ending;
+  if (output_ == nullptr && !discard_output_ && ending.kind == Ending::Kind::died) ended_idle_ = true;
   if (ending.kind != Ending::Kind::ended) forget_shell();
   wake_.cancel();
 }
@@ -222,11 +227,8 @@ asio::awaitable<ToolResult> Bash::Session::run(nlohmann::json json) {
 
 asio::awaitable<ToolResult> Bash::Session::run_command(std::string command, milliseconds limit,
                                                        std::string note) {
-  const bool fresh = shell_ == nullptr;
-  if (fresh) {
-    if (auto problem = start_shell()) co_return ToolResult::error("bash: " + *problem);
-    co_await restore_variables();
-  }
+  if (auto problem = start_shell()) co_return ToolResult::error("bash: " + *problem);
+  if (std::exchange(bare_, false)) co_await restore_variables();
   if (!shell_) co_return ToolResult::error("bash: the shell ended while it was started; nothing was run");
   jobs_ = children_of(shell_->pid());
   std::string text;
@@ -237,6 +239,10 @@ asio::awaitable<ToolResult> Bash::Session::run_command(std::string command, mill
       add_line(text, "[end of that]\n");
     }
   }
+  if (std::exchange(ended_idle_, false))
+    add_line(text,
+             "[the shell ended after the last call; this is a fresh one, with directory and exported "
+             "variables]\n");
   output_ = std::make_unique<CallOutput>(options_.spill, "bash");
   ending_.reset();
   if (!shell_->run(command)) {
@@ -445,6 +451,7 @@ asio::awaitable<void> Bash::Session::close() {
   }
   if (shell_) shell_->stop();
   shell_.reset();
+  ended_idle_ = false;  // it was asked to
   reap_orphans();
   co_await asio::this_coro::throw_if_cancelled(throwing);
 }

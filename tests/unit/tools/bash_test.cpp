@@ -401,3 +401,16 @@ TEST_CASE("bash: BASH_ENV of the image is for the agent's scripts, not for this 
   Lane lane({"PATH=" + std::string(::getenv("PATH")), "BASH_ENV=/etc/none"});
   CHECK(lane.text("echo $BASH_ENV") == "/etc/none\n");
 }
+
+TEST_CASE("bash: a shell that ends between calls is said by the next one") {
+  Lane lane;
+  lane.bash->warm_up();
+  lane.text("export E=x; echo $$ >pid");
+  lane.text(":");  // the variables are told after the answer, but before the next one
+  const pid_t shell = pid_in(lane.dir.path().string() + "/pid");
+  ::kill(shell, SIGKILL);
+  REQUIRE(lane.until([&] { return !process_info(shell).has_value(); }));
+  CHECK(lane.text("echo $E") ==
+        "[the shell ended after the last call; this is a fresh one, with directory and exported "
+        "variables]\nx\n");
+}
