@@ -1,0 +1,54 @@
+# The short way in; CMakePresets.json has the builds. `make help` lists what there is.
+.DEFAULT_GOAL := build
+BUILD := build/dev
+WORKER := $(BUILD)/worker/sandbox-worker
+TEST_SESSION := $(BUILD)/tests/session_server/test-session
+# A compiler with Beast takes half a gigabyte; more jobs than cores only swap.
+JOBS ?= $(shell nproc)
+
+.PHONY: help deps build release asan tsan demo test test-unit test-sessions test-asan test-fuzz test-peer format \
+	check-format bench-search clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+deps: ## install the Debian packages that are missing (as root or through sudo)
+	@tests/support/install-packages packages.txt
+
+build: deps ## the worker and its tests, for development
+	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS)
+
+release: deps ## one static, stripped executable: build/release/worker/sandbox-worker
+	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS) --target sandbox-worker
+
+demo: ## a session against the test service, live
+	@$(MAKE) --no-print-directory deps
+	@echo "building (some minutes the first time) ..."
+	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) --target sandbox-worker test-session >build/demo.log 2>&1 \
+		|| { cat build/demo.log; exit 1; }
+	@$(TEST_SESSION) play tests/sessions/hello.json -- $(WORKER)
+
+test: ## everything that CI runs
+	@tests/run-all
+
+test-unit: build ## the unit tests only
+	@$(BUILD)/tests/unit_tests && $(BUILD)/tests/session_server/session_server_tests
+
+test-sessions: build ## the worker against every session script
+	@tests/run-sessions $(TEST_SESSION) $(WORKER)
+
+test-peer: build ## the public SDK's worker against the same scripts
+	@tests/peer/run $(TEST_SESSION)
+
+format: ## format the sources
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 -i
+
+check-format: ## fail when a source isn't formatted
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 --dry-run --Werror
+
+bench-search: release ## glob and grep beside ripgrep and fd
+	@cmake --build --preset release -j $(JOBS) --target search_bench
+	@tests/bench/search.sh build/release/tests/bench/search_bench
+
+clean: ## remove every build
+	@rm -rf build
