@@ -192,6 +192,7 @@ asio::awaitable<ToolResult> Bash::Session::run(nlohmann::json json) {
   const auto timeout = in.optional_integer("timeout_ms");
   if (timeout && *timeout <= 0) in.complain("timeout_ms must be above 0");
   if (!in.failed() && !command && !restart) in.complain("command is missing (a string is needed)");
+  if (command && command->empty() && !restart) in.complain("command is empty");
   if (command && command->find('\0') != std::string::npos)
     in.complain("the command holds a NUL byte, which bash can't take; nothing was run");
   if (in.failed()) co_return in.error();
