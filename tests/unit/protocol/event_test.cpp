@@ -34,7 +34,8 @@ TEST_CASE("event: a tool use with all its fields, in any order") {
 
 TEST_CASE("event: permission, as wire.md has it") {
   const auto permission = [](std::string_view field) {
-    return parsed<ToolUse>(R"({"type":"agent.tool_use","id":"t","name":"bash")" + std::string(field) + "}").permission;
+    return parsed<ToolUse>(R"({"type":"agent.tool_use","id":"t","name":"bash")" + std::string(field) + "}")
+        .permission;
   };
   CHECK(permission("") == Permission::allow);
   CHECK(permission(R"(,"evaluated_permission":null)") == Permission::allow);
@@ -48,24 +49,29 @@ TEST_CASE("event: permission, as wire.md has it") {
 
 TEST_CASE("event: the other types") {
   CHECK(parsed<ToolUse>(R"({"type":"agent.custom_tool_use","id":"t","name":"x"})").custom);
-  CHECK(parsed<Confirmation>(R"({"type":"user.tool_confirmation","tool_use_id":"t","result":"allow"})").allow);
-  CHECK_FALSE(parsed<Confirmation>(R"({"type":"user.tool_confirmation","tool_use_id":"t","result":"deny"})").allow);
+  CHECK(
+      parsed<Confirmation>(R"({"type":"user.tool_confirmation","tool_use_id":"t","result":"allow"})").allow);
+  CHECK_FALSE(
+      parsed<Confirmation>(R"({"type":"user.tool_confirmation","tool_use_id":"t","result":"deny"})").allow);
   CHECK_FALSE(parsed<Confirmation>(R"({"type":"user.tool_confirmation","tool_use_id":"t"})").allow);
   CHECK(parsed<ToolAnswered>(R"({"type":"user.tool_result","tool_use_id":"t"})").tool_use_id == "t");
-  CHECK(parsed<ToolAnswered>(R"({"type":"user.custom_tool_result","custom_tool_use_id":"c"})").tool_use_id == "c");
+  CHECK(parsed<ToolAnswered>(R"({"type":"user.custom_tool_result","custom_tool_use_id":"c"})").tool_use_id ==
+        "c");
   CHECK_FALSE(parsed<Interrupt>(R"({"type":"user.interrupt"})").thread);
   CHECK_FALSE(parsed<Interrupt>(R"({"type":"user.interrupt","session_thread_id":null})").thread);
   CHECK(parsed<Interrupt>(R"({"type":"user.interrupt","session_thread_id":"s"})").thread == "s");
-  CHECK(parsed<StatusIdle>(R"({"type":"session.status_idle","id":"e","stop_reason":{"type":"requires_action"}})")
+  CHECK(parsed<StatusIdle>(
+            R"({"type":"session.status_idle","id":"e","stop_reason":{"type":"requires_action"}})")
             .requires_action);
   CHECK_FALSE(
       parsed<StatusIdle>(R"({"type":"session.status_idle","stop_reason":{"x":{"type":"requires_action"}}})")
           .requires_action);
-  CHECK(parsed<ThreadTerminated>(R"({"type":"session.thread_status_terminated","session_thread_id":"s"})").thread ==
-        "s");
+  CHECK(parsed<ThreadTerminated>(R"({"type":"session.thread_status_terminated","session_thread_id":"s"})")
+            .thread == "s");
   CHECK_FALSE(parsed<SessionEnded>(R"({"type":"session.status_terminated"})").deleted);
   CHECK(parsed<SessionEnded>(R"({"type":"session.deleted"})").deleted);
-  CHECK(parsed<OtherEvent>(R"({"type":"agent.mcp_tool_use","id":"m","name":"bash"})").type == "agent.mcp_tool_use");
+  CHECK(parsed<OtherEvent>(R"({"type":"agent.mcp_tool_use","id":"m","name":"bash"})").type ==
+        "agent.mcp_tool_use");
   CHECK(parsed<OtherEvent>(R"({"type":"something.new"})").type == "something.new");
 }
 
@@ -74,7 +80,8 @@ TEST_CASE("event: malformed ones are errors, never exceptions") {
   for (const std::string& json :
        {std::string(""), std::string("null"), std::string("[]"), std::string("\"x\""), std::string("{"),
         std::string("{}"), std::string(R"({"type":7})"), std::string(R"({"type":"agent.tool_use"})"),
-        std::string(R"({"type":"agent.tool_use","id":"t"})"), std::string(R"({"type":"agent.tool_use","name":"b"})"),
+        std::string(R"({"type":"agent.tool_use","id":"t"})"),
+        std::string(R"({"type":"agent.tool_use","name":"b"})"),
         std::string(R"({"type":"agent.tool_use","id":7,"name":"b"})"),
         std::string(R"({"type":"user.tool_result","tool_use_id":""})"),
         std::string("{\"type\":\"agent.tool_use\",\"id\":\"\xff\",\"name\":\"b\"}"),
@@ -91,7 +98,8 @@ TEST_CASE("event: JSON nested 100,000 deep costs nothing but its call's input") 
     return text + "1" + std::string(100'000, '}');
   }();
   for (const auto& value : {deep, objects}) {
-    CHECK_FALSE(parsed<ToolUse>(R"({"type":"agent.tool_use","id":"t","name":"b","input":)" + value + "}").input);
+    CHECK_FALSE(
+        parsed<ToolUse>(R"({"type":"agent.tool_use","id":"t","name":"b","input":)" + value + "}").input);
     CHECK(parsed<OtherEvent>(R"({"x":)" + value + R"(,"type":"y"})").type == "y");
   }
   std::string fits = "1";

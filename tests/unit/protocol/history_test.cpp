@@ -68,16 +68,18 @@ TEST_CASE("history: an empty page, and the last one") {
 
 TEST_CASE("history: what isn't a page, or not a whole one, is an error") {
   for (const std::string_view text :
-       {"", "[]", "null", "{}", "{\"data\":7}", "{\"data\":[", "{\"data\":[]", "{\"data\":[{}", "{\"data\":[]}}",
-        "{\"data\":[]},", "{\"data\" []}", "{data:[]}", "{\"data\":[,]}", "{\"data\":[],\"next_page\":7}", "<html>"}) {
+       {"", "[]", "null", "{}", "{\"data\":7}", "{\"data\":[", "{\"data\":[]", "{\"data\":[{}",
+        "{\"data\":[]}}", "{\"data\":[]},", "{\"data\" []}", "{data:[]}", "{\"data\":[,]}",
+        "{\"data\":[],\"next_page\":7}", "<html>"}) {
     CHECK_MESSAGE(!read({text}).next.has_value(), text);
   }
-  for (std::size_t size = 0; size + 2 < kPage.size(); ++size) CHECK(!read({kPage.substr(0, size)}).next.has_value());
+  for (std::size_t size = 0; size + 2 < kPage.size(); ++size)
+    CHECK(!read({kPage.substr(0, size)}).next.has_value());
 }
 
 TEST_CASE("history: an event over the limit is skipped, the page has no limit") {
-  std::string page = R"({"data":[{"type":"user.tool_result","tool_use_id":"a","content":")" + std::string(500, 'x') +
-                     R"("})";
+  std::string page = R"({"data":[{"type":"user.tool_result","tool_use_id":"a","content":")" +
+                     std::string(500, 'x') + R"("})";
   for (int i = 0; i < 1000; ++i) page += R"(,{"type":"user.tool_result","tool_use_id":"b"})";
   page += R"(],"next_page":null})";
   const auto result = read({page}, 300);

@@ -16,7 +16,9 @@ HeartbeatReply extended(std::chrono::seconds ttl, std::string last = "hb1") {
   return reply;
 }
 
-LeaseState shown(std::string last, WorkState state) { return {std::move(last), state, 60s}; }
+LeaseState shown(std::string last, WorkState state) {
+  return {std::move(last), state, 60s};
+}
 
 }  // namespace
 
@@ -39,7 +41,8 @@ TEST_CASE("lease: the interval is half the ttl, between 1 s and 30 s, from when 
     std::chrono::seconds ttl;
     std::chrono::milliseconds interval;
   };
-  for (const auto& [ttl, interval] : {Row{60s, 30s}, Row{90s, 30s}, Row{20s, 10s}, Row{1s, 1s}, Row{3s, 1500ms}}) {
+  for (const auto& [ttl, interval] :
+       {Row{60s, 30s}, Row{90s, 30s}, Row{20s, 10s}, Row{1s, 1s}, Row{3s, 1500ms}}) {
     Lease lease(t0, std::nullopt);
     lease.begin_beat(t0);
     CHECK(lease.on_reply(extended(ttl), t0 + 300ms) == Lease::Verdict::hold);

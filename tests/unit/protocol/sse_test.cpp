@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kLimit = 1000;
 
 /// One line for each event: name|data.
-std::vector<std::string> events_of(std::initializer_list<std::string_view> pieces, std::size_t limit = kLimit) {
+std::vector<std::string> events_of(std::initializer_list<std::string_view> pieces,
+                                   std::size_t limit = kLimit) {
   SseDecoder decoder(limit);
   std::vector<std::string> events;
   for (const auto piece : pieces) {
@@ -50,7 +51,9 @@ TEST_CASE("sse: fields, lines and comments") {
       {"data: x\r\n\r\n", {"|x"}},
       {"data: x\r\rdata: y\r\r", {"|x", "|y"}},
       {"data: x\n\r\n", {"|x"}},
-      {"\xEF\xBB\xBF" "data: x\n\n", {"|x"}},
+      {"\xEF\xBB\xBF"
+       "data: x\n\n",
+       {"|x"}},
       {"data: x", {}},
       {"data: x\n", {}},
       {"\n\n\n", {}},
@@ -60,7 +63,8 @@ TEST_CASE("sse: fields, lines and comments") {
 
 TEST_CASE("sse: cut at every byte, the events are the same") {
   const std::string_view wire =
-      "\xEF\xBB\xBF: hello\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\ndata: y\n\n\revent: z\rdata: w\r\r";
+      "\xEF\xBB\xBF: hello\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\ndata: y\n\n\revent: "
+      "z\rdata: w\r\r";
   const auto whole = events_of({wire});
   REQUIRE(whole.size() == 3);
   for (std::size_t a = 0; a <= wire.size(); ++a) {
