@@ -6,7 +6,7 @@ TEST_SESSION := $(BUILD)/tests/session_server/test-session
 # A compiler with Beast takes half a gigabyte; more jobs than cores only swap.
 JOBS ?= $(shell nproc)
 
-.PHONY: help deps build release asan tsan demo test test-unit test-sessions test-asan test-fuzz test-peer format \
+.PHONY: help deps build release asan tsan demo test test-unit test-sessions test-peer format \
 	check-format bench-search clean
 
 help: ## what there is
@@ -20,6 +20,12 @@ build: deps ## the worker and its tests, for development
 
 release: deps ## one static, stripped executable: build/release/worker/sandbox-worker
 	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS) --target sandbox-worker
+
+asan: deps ## everything under AddressSanitizer and UndefinedBehaviorSanitizer
+	@cmake --preset asan >/dev/null && cmake --build --preset asan -j $(JOBS)
+
+tsan: deps ## the unit tests under ThreadSanitizer
+	@cmake --preset tsan >/dev/null && cmake --build --preset tsan -j $(JOBS) --target unit_tests
 
 demo: ## a session against the test service, live
 	@$(MAKE) --no-print-directory deps
