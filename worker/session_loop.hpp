@@ -23,7 +23,6 @@ class SessionLoop {
     boost::asio::any_io_executor executor;
     boost::asio::any_io_executor pool;  // decodes large events
     std::chrono::milliseconds stream_silence;
-    std::chrono::milliseconds max_idle;
     std::chrono::steady_clock::time_point started;  // for the log
   };
 

@@ -78,8 +78,8 @@ WorkItem::WorkItem(asio::any_io_executor executor, const Config& config, tools::
       outbox_(
           executor_, service_, [this](const std::string& id) { return ledger_.is_closed(id); },
           [this](const std::string& id) { session_.on_closed(id); }, log),
-      session_({executor_, tools_.pool, config.stream_silence, config.max_idle, started_}, service_, ledger_,
-               dispatcher_, end_, log),
+      session_({executor_, tools_.pool, config.stream_silence, started_}, service_, ledger_, dispatcher_,
+               end_, log),
       heartbeat_(service_, Lease(started_, config.last_heartbeat),
                  {[this] {
                     lease_confirmed_ = true;

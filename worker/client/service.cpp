@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "protocol/history.hpp"
 #include "protocol/retry.hpp"
 #include "tools/offload.hpp"
+#include "worker/client/header_name.hpp"
 #include "worker/limits.hpp"
 #include "worker/wait.hpp"
 
@@ -38,11 +37,7 @@ Failure failure_of(const HttpError& error) {
 
 std::optional<std::string_view> find(const Headers& headers, std::string_view name) {
   for (const auto& [key, value] : headers) {
-    if (key.size() == name.size() && std::ranges::equal(key, name, [](unsigned char a, unsigned char b) {
-          return std::tolower(a) == b;
-        })) {
-      return value;
-    }
+    if (same_header_name(key, name)) return value;
   }
   return std::nullopt;
 }
