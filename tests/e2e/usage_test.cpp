@@ -1,0 +1,44 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/e2e/worker_run.hpp"
+
+using namespace session_server;
+
+namespace {
+
+struct Case {
+  std::map<std::string, std::string> environment;
+  std::vector<std::string> arguments;
+  std::string variable;  // that the one line on stderr must name
+  std::string flag;
+};
+
+}  // namespace
+
+TEST_CASE("usage: what is missing or malformed is one line that names it, exit 2, and no request") {
+  const std::vector<Case> cases = {
+      {{{"ANTHROPIC_SESSION_ID", ""}}, {}, "ANTHROPIC_SESSION_ID", "--session-id"},
+      {{{"ANTHROPIC_WORK_ID", ""}}, {}, "ANTHROPIC_WORK_ID", "--work-id"},
+      {{{"ANTHROPIC_ENVIRONMENT_ID", ""}}, {}, "ANTHROPIC_ENVIRONMENT_ID", "--environment-id"},
+      {{{"ANTHROPIC_ENVIRONMENT_KEY", ""}}, {}, "ANTHROPIC_ENVIRONMENT_KEY", "--environment-key"},
+      {{{"ANTHROPIC_BASE_URL", "ftp://example"}}, {}, "ANTHROPIC_BASE_URL", "--base-url"},
+      {{{"SANDBOX_WORKER_MAX_IDLE", "soon"}}, {}, "SANDBOX_WORKER_MAX_IDLE", "--max-idle"},
+      {{}, {"--max-run", "-1s"}, "SANDBOX_WORKER_MAX_RUN", "--max-run"},
+      {{{"SANDBOX_WORKER_LOG_LEVEL", "loud"}}, {}, "SANDBOX_WORKER_LOG_LEVEL", "--log-level"},
+  };
+  for (const auto& row : cases) {
+    CAPTURE(row.variable);
+    SessionServer server;
+    WorkerRun run(&server, {row.environment, row.arguments});
+    CHECK(run.wait_for_exit() == 2);
+    const auto log = run.log();
+    CAPTURE(log);
+    CHECK(std::ranges::count(log, '\n') == 1);
+    CHECK(log.find(row.variable) != std::string::npos);
+    CHECK(log.find(row.flag) != std::string::npos);
+    CHECK(log.find("sk-ant") == std::string::npos);
+    CHECK(server.inspect([](const Service& service) { return service.requests().size(); }) == 0);
+  }
+}

@@ -1,0 +1,37 @@
+#include "tests/e2e/worker_run.hpp"
+
+#include <cstdlib>
+
+namespace session_server {
+
+std::string worker_binary() {
+  const char* other = std::getenv("WORKER_UNDER_TEST");
+  return other && *other ? other : WORKER_BINARY;
+}
+
+WorkerRun::WorkerRun(SessionServer* server, Options options) : server_(server), folder_(std::nullopt) {
+  auto environment = folder_.environment();
+  if (server_) {
+    for (auto& [name, value] : server_->worker_environment()) environment[name] = value;
+  }
+  for (auto& [name, value] : options.environment) environment[name] = value;
+  WorkerProcess::Options start{.command = {worker_binary()},
+                               .environment = std::move(environment),
+                               .workdir = folder_.workdir(),
+                               .log = folder_.log(),
+                               .on_exit = [this] {
+                                 if (server_) server_->nudge();
+                                 const std::lock_guard lock(mutex_);
+                                 ended_.notify_all();
+                               }};
+  for (auto& argument : options.arguments) start.command.push_back(argument);
+  process_ = std::make_unique<WorkerProcess>(std::move(start));
+}
+
+std::optional<int> WorkerRun::wait_for_exit(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  ended_.wait_for(lock, limit, [this] { return process_->exited(); });
+  return process_->exit_code();
+}
+
+}  // namespace session_server

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/session_server/session_folder.hpp"
+#include "tests/session_server/session_server.hpp"
+#include "tests/session_server/worker_process.hpp"
+
+namespace session_server {
+
+/// The program that these tests are about: WORKER_UNDER_TEST, or the one built beside them.
+std::string worker_binary();
+
+/// One start of the real worker in a folder of its own. The destructor ends it and removes the folder.
+class WorkerRun {
+ public:
+  struct Options {
+    std::map<std::string, std::string> environment{};  // added to the server's, or in place of them
+    std::vector<std::string> arguments{};
+  };
+
+  /// Without a server, only the folder's variables and those given are set. `server` outlives the run.
+  explicit WorkerRun(SessionServer* server) : WorkerRun(server, Options{}) {}
+  WorkerRun(SessionServer* server, Options options);
+
+  WorkerProcess& process() { return *process_; }
+  const SessionFolder& folder() const { return folder_; }
+  /// What it has written to stderr and stdout so far.
+  std::string log() const { return folder_.log_text(); }
+  /// Waits for its end; nothing when it still runs after `limit`.
+  std::optional<int> wait_for_exit(std::chrono::milliseconds limit = std::chrono::seconds(15));
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  SessionServer* const server_;
+  SessionFolder folder_;
+  std::unique_ptr<WorkerProcess> process_;  // last: its thread uses the members above
+};
+
+}  // namespace session_server
