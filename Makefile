@@ -7,7 +7,7 @@ TEST_SESSION := $(BUILD)/tests/session_server/test-session
 JOBS ?= $(shell nproc)
 
 .PHONY: help deps build release asan tsan demo test test-unit test-sessions test-peer format \
-	check-format bench-search clean
+	check-format bench bench-search clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -51,6 +51,10 @@ format: ## format the sources
 
 check-format: ## fail when a source isn't formatted
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 --dry-run --Werror
+
+bench: release ## whole sessions beside the SDK's worker, and the cost of a bash call
+	@cmake --build --preset release -j $(JOBS) --target session_bench
+	@tests/bench/session.sh build/release/tests/bench/session_bench build/release/worker/sandbox-worker
 
 bench-search: release ## glob and grep beside ripgrep and fd
 	@cmake --build --preset release -j $(JOBS) --target search_bench
