@@ -15,16 +15,18 @@ WorkerRun::WorkerRun(SessionServer* server, Options options) : server_(server), 
     for (auto& [name, value] : server_->worker_environment()) environment[name] = value;
   }
   for (auto& [name, value] : options.environment) environment[name] = value;
-  WorkerProcess::Options start{.command = {worker_binary()},
+  std::vector<std::string> command = std::move(options.wrapper);
+  command.push_back(worker_binary());
+  for (auto& argument : options.arguments) command.push_back(std::move(argument));
+  WorkerProcess::Options start{.command = std::move(command),
                                .environment = std::move(environment),
                                .workdir = folder_.workdir(),
-                               .log = folder_.log(),
+                               .log = options.output.empty() ? folder_.log() : options.output,
                                .on_exit = [this] {
                                  if (server_) server_->nudge();
                                  const std::lock_guard lock(mutex_);
                                  ended_.notify_all();
                                }};
-  for (auto& argument : options.arguments) start.command.push_back(argument);
   process_ = std::make_unique<WorkerProcess>(std::move(start));
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +25,8 @@ class WorkerRun {
   struct Options {
     std::map<std::string, std::string> environment{};  // added to the server's, or in place of them
     std::vector<std::string> arguments{};
+    std::vector<std::string> wrapper{};  // a program that starts the worker, e.g. nohup
+    std::filesystem::path output{};      // where stdout and stderr go in place of the folder's log
   };
 
   /// Without a server, only the folder's variables and those given are set. `server` outlives the run.

@@ -327,7 +327,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
 }  // namespace
 
 void HttpFront::State::open_acceptor() {
-  const tcp::endpoint endpoint(asio::ip::address_v4::loopback(), port);
+  tcp::endpoint endpoint(asio::ip::address_v4::loopback(), port);
+  if (options.ipv6) endpoint.address(asio::ip::address_v6::loopback());
   acceptor.open(endpoint.protocol());
   acceptor.set_option(asio::socket_base::reuse_address(true));
   acceptor.bind(endpoint);

@@ -51,6 +51,7 @@ class HttpFront {
   using OnRequest = std::function<Plan(Request)>;
   struct Options {
     std::uint16_t port = 0;  // 0: a free one
+    bool ipv6 = false;       // on ::1 in place of 127.0.0.1
     StreamWire stream;
     std::optional<TlsIdentity> tls{};
   };

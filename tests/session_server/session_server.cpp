@@ -25,12 +25,14 @@ struct OpenStream {
 }  // namespace
 
 struct SessionServer::State {
-  explicit State(Settings settings, bool with_tls) : service(std::move(settings)), tls(with_tls) {}
+  State(Settings settings, bool with_tls, bool with_ipv6)
+      : service(std::move(settings)), tls(with_tls), ipv6(with_ipv6) {}
 
   mutable std::mutex mutex;  // guards all but front
   std::condition_variable changed;
   Service service;
   const bool tls;
+  const bool ipv6;
   FaultRules faults;
   std::vector<OpenStream> streams;
   std::size_t published = 0;         // events that the streams have been given
@@ -56,9 +58,10 @@ struct SessionServer::State {
 SessionServer::SessionServer(Settings settings) : SessionServer(std::move(settings), Options{}) {}
 
 SessionServer::SessionServer(Settings settings, Options options)
-    : state_(std::make_unique<State>(std::move(settings), options.tls.has_value())) {
+    : state_(std::make_unique<State>(std::move(settings), options.tls.has_value(), options.ipv6)) {
   const StreamSettings& stream = state_->service.settings.stream;
   HttpFront::Options front{.port = options.port,
+                           .ipv6 = options.ipv6,
                            .stream = {.chunked = stream.chunked,
                                       .split_bytes = stream.split_bytes,
                                       .ping = sse_ping(stream),
@@ -86,8 +89,11 @@ std::uint16_t SessionServer::port() const {
 }
 
 std::string SessionServer::base_url() const {
-  return fmt::format("{}://{}:{}{}", state_->tls ? "https" : "http", state_->tls ? "localhost" : "127.0.0.1",
-                     port(), state_->service.settings.path_prefix);
+  // A certificate is for a name, and "localhost" may lead to either family.
+  const char* address = state_->ipv6 ? "[::1]" : "127.0.0.1";
+  return fmt::format("{}://{}:{}{}", state_->tls ? "https" : "http",
+                     state_->tls && !state_->ipv6 ? "localhost" : address, port(),
+                     state_->service.settings.path_prefix);
 }
 
 std::vector<std::pair<std::string, std::string>> SessionServer::worker_environment() const {

@@ -23,6 +23,7 @@ class SessionServer {
   struct Options {
     std::uint16_t port = 0;
     std::optional<TlsIdentity> tls{};
+    bool ipv6 = false;  // on ::1 in place of 127.0.0.1
   };
 
   explicit SessionServer(Settings settings = {});

@@ -39,7 +39,27 @@ Identity blank(const std::string& common_name, long serial, int from_day, int to
   return made;
 }
 
+std::string text_of(BIO* memory) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(memory, &data);
+  std::string text(data, static_cast<std::size_t>(size));
+  BIO_free(memory);
+  return text;
+}
+
 }  // namespace
+
+std::string Identity::certificate_pem() const {
+  BIO* memory = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(memory, certificate.get());
+  return text_of(memory);
+}
+
+std::string Identity::key_pem() const {
+  BIO* memory = BIO_new(BIO_s_mem());
+  PEM_write_bio_PrivateKey(memory, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  return text_of(memory);
+}
 
 TestCa::TestCa()
     // Of two authorities with one name, each is taken for the issuer of what the other signed.
@@ -52,6 +72,12 @@ TestCa::TestCa()
   std::FILE* file = std::fopen(file_.path().c_str(), "w");
   require(file && PEM_write_X509(file, certificate) == 1, "write");
   std::fclose(file);
+}
+
+std::string TestCa::hash_name() const {
+  char name[16];
+  std::snprintf(name, sizeof name, "%08lx.0", X509_subject_name_hash(authority_.certificate.get()));
+  return name;
 }
 
 Identity TestCa::issue(const std::vector<std::string>& names, int from_day, int to_day) const {

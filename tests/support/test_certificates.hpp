@@ -22,6 +22,9 @@ struct FreeX509 {
 struct Identity {
   std::unique_ptr<EVP_PKEY, FreeKey> key;
   std::unique_ptr<X509, FreeX509> certificate;
+
+  std::string certificate_pem() const;
+  std::string key_pem() const;
 };
 
 /// A certificate authority that lives as long as a test.
@@ -35,6 +38,8 @@ class TestCa {
 
   /// A PEM file with the authority's own certificate.
   const std::string& file() const { return file_.path(); }
+  /// What OpenSSL looks for in a directory of certificates: `5ed36f99.0`.
+  std::string hash_name() const;
 
  private:
   TempFile file_;
