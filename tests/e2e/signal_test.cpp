@@ -1,0 +1,103 @@
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <string>
+
+#include "tests/e2e/agent.hpp"
+#include "tests/e2e/poll.hpp"
+#include "tests/e2e/worker_run.hpp"
+
+using namespace session_server;
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+namespace {
+
+/// 5 s are promised; the rest is for a busy machine.
+constexpr auto kTeardown = 9s;
+
+bool wait_for_file(const WorkerRun& run, const std::string& name) {
+  return poll(15s, [&] { return std::filesystem::exists(run.folder().workdir() / name); });
+}
+
+bool nothing_runs(const WorkerRun& run) {
+  return poll(2s, [&] { return processes_below(run.folder().workdir()).empty(); });
+}
+
+bool stopped(const SessionServer& server) {
+  return server.inspect([](const Service& service) { return service.handled(RequestKind::stop) == 1; });
+}
+
+}  // namespace
+
+TEST_CASE("signal: a running command is answered as interrupted, the item stopped, nothing is left") {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    CAPTURE(number);
+    SessionServer server;
+    WorkerRun run(&server);
+    begin_bash(server, "sevt_1", "setsid sleep 601 & (sleep 602 &) ; echo before; touch began; sleep 603");
+    REQUIRE(wait_for_file(run, "began"));
+    CHECK(!processes_below(run.folder().workdir()).empty());
+    const auto sent = steady_clock::now();
+    run.process().signal(number);
+    CHECK(run.wait_for_exit() == 0);
+    CHECK(steady_clock::now() - sent < kTeardown);
+    const std::string answer = answer_to(server, "sevt_1", 0ms);
+    CHECK(answer.starts_with("before\n"));
+    CHECK(answer.find("nterrupted") != std::string::npos);
+    CHECK(stopped(server));
+    CHECK(nothing_runs(run));
+    CHECK(server.finish().empty());
+  }
+}
+
+TEST_CASE("signal: commands that ignore signals don't hold up the end") {
+  SessionServer server;
+  WorkerRun run(&server);
+  begin_bash(server, "sevt_1",
+             "trap '' INT TERM HUP; (trap '' INT TERM; while :; do sleep 604; done) & "
+             "touch began; while :; do sleep 605; done");
+  REQUIRE(wait_for_file(run, "began"));
+  const auto sent = steady_clock::now();
+  run.process().signal(SIGTERM);
+  CHECK(run.wait_for_exit() == 0);
+  CHECK(steady_clock::now() - sent < kTeardown);
+  CHECK(stopped(server));
+  CHECK(nothing_runs(run));
+}
+
+TEST_CASE("signal: a second one ends the worker at once, and its commands with it") {
+  for (const auto& [first, second] : {std::pair(SIGTERM, SIGTERM), std::pair(SIGTERM, SIGINT)}) {
+    CAPTURE(second);
+    SessionServer server;
+    // The teardown waits for these answers, longest of all for that of the stop.
+    server.add_fault({.on = RequestKind::post, .action = FaultAction::no_answer, .count = 100});
+    server.add_fault({.on = RequestKind::stop, .action = FaultAction::no_answer, .count = 100});
+    WorkerRun run(&server);
+    begin_bash(server, "sevt_1",
+               "setsid sleep 606 & trap '' INT TERM; touch began; while :; do sleep 607; done");
+    REQUIRE(wait_for_file(run, "began"));
+    run.process().signal(first);
+    REQUIRE(poll(5s, [&] { return run.log().find("ending") != std::string::npos; }));
+    const auto sent = steady_clock::now();
+    run.process().signal(second);
+    CHECK(run.wait_for_exit() == 128 + second);
+    CHECK(steady_clock::now() - sent < 1s);
+    CHECK(run.log().find("second signal, ending at once") != std::string::npos);
+    CHECK(!stopped(server));
+    CHECK(nothing_runs(run));
+  }
+}
+
+TEST_CASE("signal: under nohup the end of a terminal is nothing to the worker") {
+  SessionServer server;
+  WorkerRun run(&server, {.wrapper = {"nohup"}});
+  CHECK(bash(server, "sevt_1", "echo before") == "before\n");
+  run.process().signal(SIGHUP);
+  CHECK(bash(server, "sevt_2", "echo after") == "after\n");
+  run.process().signal(SIGTERM);
+  CHECK(run.wait_for_exit() == 0);
+  CHECK(run.log().find("number=1\n") == std::string::npos);
+}
