@@ -1,0 +1,87 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "tests/e2e/agent.hpp"
+#include "tests/e2e/worker_run.hpp"
+
+using namespace session_server;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// The most memory that a process has had resident, in bytes.
+std::size_t peak_memory(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string word; status >> word;) {
+    std::size_t kib = 0;
+    if (word == "VmHWM:" && status >> kib) return kib * 1024;
+  }
+  return 0;
+}
+
+/// A sanitizer's shadow and quarantine are no measure of the program.
+bool is_sanitized() {
+  std::ifstream file(worker_binary(), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return bytes.find("__asan_init") != std::string::npos || bytes.find("__tsan_init") != std::string::npos;
+}
+
+/// Peak memory of a worker that attaches to a session with such a history and answers its open call.
+std::size_t peak_with_history(std::size_t events, std::size_t event_bytes) {
+  SessionServer server;
+  for (std::size_t i = 0; i < events; ++i)
+    server.append({{"type", "agent.message"}, {"filler", std::string(event_bytes, 'x')}});
+  begin_bash(server, "sevt_open", "echo found");
+  WorkerRun run(&server);
+  CHECK(answer_to(server, "sevt_open", 60s) == "found\n");
+  CHECK(server.inspect([](const Service& service) { return service.handled(RequestKind::history); }) == 1);
+  const auto peak = peak_memory(run.process().pid());
+  server.terminate();
+  CHECK(run.wait_for_exit() == 0);
+  return peak;
+}
+
+}  // namespace
+
+TEST_CASE("memory: a history page of 300 MB costs less than 16 MiB") {
+  const auto small = peak_with_history(1, 100);
+  const auto large = peak_with_history(990, 310'000);
+  MESSAGE("peak ", small / 1024, " KiB, with 300 MB of history ", large / 1024, " KiB");
+  CHECK(small > 0);
+  if (!is_sanitized()) CHECK(large < small + 16 * 1024 * 1024);
+}
+
+TEST_CASE("memory: JSON nested 100,000 deep is taken as it comes, on the stream and in the history") {
+  for (const auto& [open, close] : {std::pair<std::string, std::string>("[", "]"), {R"({"a":)", "}"}}) {
+    CAPTURE(open);
+    std::string deep;
+    for (int i = 0; i < 100'000; ++i) deep += open;
+    deep += "1";
+    for (int i = 0; i < 100'000; ++i) deep += close;
+    // No call of ours: an answer to it would be one too many.
+    const std::string event =
+        R"({"type":"agent.tool_use","id":"sevt_deep","name":"not_ours","input":)" + deep + "}";
+    SessionServer server;
+    server.add_fault({.on = RequestKind::history,
+                      .action = FaultAction::status,
+                      .status = 200,
+                      .headers = {{"content-type", "application/json"}},
+                      .body = R"({"data":[)" + event + R"(],"next_page":null})"});
+    WorkerRun run(&server);
+    REQUIRE(server.wait(15s, [](const Service& service) {
+      return service.streams_open == 1 && service.count(RequestKind::history) == 1;
+    }));
+    server.send_raw("event: agent.tool_use\ndata: " + event + "\n\n");
+    server.send_raw("event: agent.tool_use\ndata: " + deep + "\n\n");
+    CHECK(bash(server, "sevt_1", "echo on the same stream") == "on the same stream\n");
+    CHECK(server.inspect([](const Service& service) { return service.streams_opened; }) == 1);
+    server.terminate();
+    CHECK(run.wait_for_exit() == 0);
+    CHECK(server.finish().empty());
+  }
+}
