@@ -29,10 +29,12 @@ struct LogField {
 using LogFields = std::initializer_list<LogField>;
 
 /// One line on stderr for each thing that happens. Thread-safe. Callers never give it a secret, nor the
-/// content of a call above debug level. Bytes that would break a line are escaped.
+/// content of a call above debug level. Bytes that would break a line are escaped. A reader that is slow or
+/// gone holds up nobody: lines wait in a bounded queue, and those that had to go are counted.
 class Log {
  public:
   Log(LogFormat format, LogLevel level);
+  /// As flush().
   ~Log();
 
   void debug(std::string_view message, LogFields fields = {}) const {
@@ -44,6 +46,9 @@ class Log {
     write(LogLevel::error, message, fields);
   }
 
+  /// Waits until what was said is written, half a second at most: before an exit that runs no destructors.
+  void flush() const;
+
  private:
   void write(LogLevel level, std::string_view message, LogFields fields) const;
 
@@ -52,7 +57,7 @@ class Log {
   std::unique_ptr<Sink> sink_;
 };
 
-/// The part of a line after time and level; for Log and its tests.
+/// The part of a line after time and level.
 std::string format_line(LogFormat format, std::string_view message, LogFields fields);
 
 }  // namespace sandbox_worker::worker

@@ -26,6 +26,7 @@ asio::awaitable<void> watch_signals(asio::signal_set& signals, WorkItem& item, c
   const int second = co_await signals.async_wait(asio::use_awaitable);
   log.warn("second signal, ending at once", {{"number", second}});
   item.kill();
+  log.flush();
   ::_exit(128 + second);
 }
 
@@ -79,7 +80,10 @@ int run(const Config& config, const Environment& environment) {
   });
   io.run();
   // What is stuck in the kernel can't be joined; the work is done, so the process ends all the same.
-  if (!item.at_rest()) ::_exit(status);
+  if (!item.at_rest()) {
+    log.flush();
+    ::_exit(status);
+  }
   return status;
 }
 
