@@ -19,9 +19,11 @@ void copy_tree(const fs::path& source, const fs::path& target, const std::stop_t
     if (stop.stop_requested()) error = std::make_error_code(std::errc::operation_canceled);
     if (error) return;
     const auto to = target / entry->path().lexically_relative(source);
-    if (entry->is_directory() && !entry->is_symlink()) {
+    const auto type = entry->symlink_status(error).type();
+    if (error) return;
+    if (type == fs::file_type::directory) {
       fs::create_directory(to, entry->path(), error);
-    } else {
+    } else if (type == fs::file_type::symlink || type == fs::file_type::regular) {
       fs::copy(entry->path(), to, fs::copy_options::copy_symlinks, error);
     }
   }
@@ -41,7 +43,9 @@ std::expected<RepositoryCopy, std::string> copy_repository(const std::string& so
   const fs::path target = fs::path(workdir) / name;
   if (fs::exists(fs::symlink_status(target, error))) return RepositoryCopy::was_there;
   const fs::path partial = fs::path(workdir) / fmt::format(".{}.{}", name, ::getpid());
-  copy_tree(source, partial, stop, error);
+  // A worker that was killed, and had our pid as the first process of the same sandbox, may have left it.
+  fs::remove_all(partial, error);
+  if (!error) copy_tree(source, partial, stop, error);
   if (!error) fs::rename(partial, target, error);
   if (!error) return RepositoryCopy::made;
   const std::string why = error.message();
