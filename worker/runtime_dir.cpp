@@ -31,7 +31,9 @@ std::expected<std::string, std::string> open_runtime_dir(const std::string& give
                                                          const Environment& environment) {
   std::vector<std::string> candidates;
   if (!given.empty()) {
-    candidates.push_back(std::filesystem::absolute(given).lexically_normal().string());
+    auto path = std::filesystem::absolute(given).lexically_normal();
+    if (!path.has_filename()) path = path.parent_path();  // a slash at the end names the same directory
+    candidates.push_back(path.string());
   } else {
     if (const auto xdg = environment.find("XDG_RUNTIME_DIR");
         xdg != environment.end() && xdg->second.starts_with('/')) {
