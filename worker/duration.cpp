@@ -1,6 +1,7 @@
 #include "worker/duration.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 
 namespace sandbox_worker::worker {
@@ -37,7 +38,8 @@ std::optional<milliseconds> parse_duration(std::string_view text, milliseconds b
   if (one == 0ms) return std::nullopt;
   const double total = number * static_cast<double>(one.count());
   if (total > static_cast<double>(kLongest.count())) return std::nullopt;
-  return milliseconds(static_cast<std::int64_t>(total));
+  // Up, as 0 would switch the limit off.
+  return milliseconds(static_cast<std::int64_t>(std::ceil(total)));
 }
 
 }  // namespace sandbox_worker::worker
