@@ -73,8 +73,10 @@ std::expected<std::string, std::string> read_secret_file(const std::string& path
 std::expected<Credentials, std::string> load_credentials(const CredentialSources& sources) {
   Credentials credentials;
   std::string secret(trim(sources.secret));
+  std::string_view secret_name = "ANTHROPIC_WORK_SECRET";
   if (!sources.secret_file.empty()) {
-    auto text = read_secret_file(sources.secret_file, "ANTHROPIC_WORK_SECRET_FILE (--work-secret-file)");
+    secret_name = "ANTHROPIC_WORK_SECRET_FILE (--work-secret-file)";
+    auto text = read_secret_file(sources.secret_file, secret_name);
     if (!text) return std::unexpected(text.error());
     secret = std::move(*text);
   }
@@ -91,11 +93,14 @@ std::expected<Credentials, std::string> load_credentials(const CredentialSources
     auto decoded =
         bytes ? protocol::parse_work_secret(*bytes)
               : protocol::Result<protocol::WorkSecret>(std::unexpected(protocol::DecodeError{"not base64"}));
+    if (decoded && !is_header_value(decoded->sessions_token)) {
+      decoded = std::unexpected(protocol::DecodeError{"its token has characters that no token has"});
+    }
     if (decoded) {
       credentials.token = std::move(decoded->sessions_token);
       credentials.api_base_url = std::move(decoded->api_base_url);
     } else {
-      secret_problem = "ANTHROPIC_WORK_SECRET can't be used: " + decoded.error().message;
+      secret_problem = fmt::format("{} can't be used: {}", secret_name, decoded.error().message);
       credentials.warnings.push_back(secret_problem + "; the environment key is used instead");
     }
   }
