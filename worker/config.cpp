@@ -7,8 +7,8 @@
 #include <cctype>
 #include <charconv>
 #include <cstring>
-#include <filesystem>
 
+#include "worker/client/error_text.hpp"
 #include "worker/credentials.hpp"
 #include "worker/duration.hpp"
 #include "worker/option_table.hpp"
@@ -59,14 +59,16 @@ class Settings {
     const Option& entry = option(flag);
     if (const auto own = text(flag); !own.empty() || has_flag(flag)) {
       if (const std::optional<T> found = understand(own, Form::as_ours)) return *found;
-      throw UsageError{fmt::format("{} ({}): '{}' is not {}", entry.variable, entry.flag, own, expected)};
+      throw UsageError{
+          fmt::format("{} ({}): '{}' is not {}", entry.variable, entry.flag, one_line(own), expected)};
     }
     for (const ForeignName& name : entry.foreign) {
       const auto found = environment_.find(name.name);
       if (found == environment_.end() || (found->second.empty() && name.form != Form::seconds_or_off))
         continue;
       if (const std::optional<T> understood = understand(found->second, name.form)) return *understood;
-      warnings_.push_back(fmt::format("{}='{}' is not {}; ignored", name.name, found->second, expected));
+      warnings_.push_back(
+          fmt::format("{}='{}' is not {}; ignored", name.name, one_line(found->second), expected));
     }
     return fallback;
   }
@@ -124,6 +126,18 @@ std::optional<std::size_t> size_in(std::string_view text, Form) {
 
 std::optional<std::string> text_in(std::string_view text, Form) {
   return text.empty() ? std::nullopt : std::optional(std::string(text));
+}
+
+/// Of a directory in the workdir, and not one outside.
+std::optional<std::string> directory_name_in(std::string_view text, Form) {
+  const bool is_name = !text.empty() && text != "." && text != ".." && !text.contains('/');
+  return is_name ? std::optional(std::string(text)) : std::nullopt;
+}
+
+/// The last name in `path`, also when slashes follow it; empty: there is none.
+std::string last_name(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return std::string(path.substr(path.rfind('/') + 1));
 }
 
 /// Ids go into URLs and log lines; the service's have only these.
@@ -210,8 +224,8 @@ void read_tools(Settings& settings, Config& config) {
   config.allow_roots = settings.list("--allow-root");
   config.runtime_dir = settings.text("--runtime-dir");
   config.repo_source = text("--repo-image-path", "");
-  config.repo_name =
-      text("--repo-workdir-name", std::filesystem::path(config.repo_source).filename().string());
+  config.repo_name = settings.value("--repo-workdir-name", last_name(config.repo_source),
+                                    "the name of a directory, without a slash", directory_name_in);
   config.max_idle = duration("--max-idle", config.max_idle);
   config.max_run = duration("--max-run", config.max_run);
   tools::Limits& limits = config.limits;
@@ -314,13 +328,16 @@ constexpr std::string_view kDescription =
     "Exit status: 0 the session is over (ended, idle, stopped, signal); 1 the item failed;\n"
     "2 wrong usage; 3 the lease went to another worker; 128+n a second signal n.";
 
+constexpr std::string_view kNoPolling = "polling the queue isn't there yet: 'run' serves one claimed item";
+
 /// The words before the flags; the public CLI's `beta:worker` may stand first (wire.md#start).
 struct Words {
   std::string command = "run";
   std::vector<std::string> operands;
 };
 
-std::expected<Words, std::string> understand_words(std::vector<std::string> words) {
+/// The error repeats no word: a mistyped flag may have left a key there.
+std::expected<Words, std::string_view> understand_words(std::vector<std::string> words) {
   Words result;
   if (!words.empty() && words.front() == "beta:worker") words.erase(words.begin());
   if (!words.empty()) {
@@ -328,16 +345,13 @@ std::expected<Words, std::string> understand_words(std::vector<std::string> word
     words.erase(words.begin());
   }
   result.operands = std::move(words);
-  if (result.command == "poll")
-    return std::unexpected("polling the queue isn't there yet: 'run' serves one claimed item");
+  if (result.command == "poll") return std::unexpected(kNoPolling);
   if (result.command == "tool") {
     if (result.operands.size() != 2) return std::unexpected("usage: sandbox-worker tool NAME JSON");
     return result;
   }
-  if (result.command != "run" || !result.operands.empty()) {
-    return std::unexpected(fmt::format("'{}' is not a command; see --help",
-                                       result.command != "run" ? result.command : result.operands.front()));
-  }
+  if (result.command != "run") return std::unexpected("the only commands are 'run' and 'tool'; see --help");
+  if (!result.operands.empty()) return std::unexpected("'run' takes flags only; see --help");
   return result;
 }
 
@@ -347,10 +361,13 @@ void overwrite_keys(int argc, char** argv) {
   constexpr std::string_view kFlag = "--environment-key";
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    if (argument == kFlag && i + 1 < argc) {
+    if (!argument.starts_with(kFlag)) continue;
+    const std::string_view rest = argument.substr(kFlag.size());
+    // CLI11 takes the next argument also after `--environment-key=`.
+    if ((rest.empty() || rest == "=") && i + 1 < argc) {
       std::memset(argv[i + 1], '*', std::strlen(argv[i + 1]));
-    } else if (argument.starts_with(kFlag) && argument.substr(kFlag.size()).starts_with('=')) {
-      std::memset(argv[i] + kFlag.size() + 1, '*', argument.size() - kFlag.size() - 1);
+    } else if (rest.starts_with('=')) {
+      std::memset(argv[i] + kFlag.size() + 1, '*', rest.size() - 1);
     }
   }
 }
@@ -397,10 +414,13 @@ Command parse_command(int argc, char** argv, const Environment& environment) {
     return Exit{0, "sandbox-worker " SANDBOX_WORKER_VERSION "\n"};
   } catch (const CLI::ParseError& error) {
     overwrite_keys(argc, argv);
-    // CLI11 repeats arguments that it doesn't know, and a mistyped flag may have a key behind it.
-    const bool unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
-    return Exit{2, unknown ? "sandbox-worker: an argument that isn't known; see --help\n"
-                           : fmt::format("sandbox-worker: {}\n", error.what())};
+    // CLI11 repeats arguments, and a mistyped flag may have a key behind it; a missing value can't be one.
+    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
+      return Exit{2, fmt::format("sandbox-worker: {}\n", error.what())};
+    const auto polls = understand_words(std::move(words));  // which has flags of its own
+    const bool is_poll = !polls && polls.error() == kNoPolling;
+    return Exit{2, fmt::format("sandbox-worker: {}\n",
+                               is_poll ? kNoPolling : "an argument that can't be understood; see --help")};
   }
   overwrite_keys(argc, argv);
   auto understood = understand_words(std::move(words));
