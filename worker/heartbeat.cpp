@@ -30,7 +30,7 @@ asio::awaitable<void> Heartbeat::run() {
     co_await sleep_until(std::min(lease_.next_at(), lease_.expires_at()));
     if (lease_.check(steady_clock::now()) == Lease::Verdict::lost) {
       events_.on_over(Lease::Verdict::lost, why_.empty() ? "no heartbeat succeeded in time" : why_,
-                      before_first);
+                      !lease_.confirmed());
       co_return;
     }
   }
