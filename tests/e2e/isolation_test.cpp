@@ -23,11 +23,15 @@ TEST_CASE("isolation: commands have descriptors 0, 1 and 2 only, also beside ope
   CHECK(bash(server, "sevt_2",
              "bash -c 'ls -l /proc/$$/fd; true' | grep -c -e socket: -e memfd: -e anon_inode") ==
         "0\n[exit status 1]");
-  // While another call's connections and shells come and go.
-  begin_bash(server, "sevt_3", "sleep 0.3; ls /proc/self/fd | xargs");
-  CHECK(bash(server, "sevt_4", "cat /proc/self/fd/0 | wc -c") == "0\n");
+  // A second shell, started while the first one runs a command and results are posted.
+  begin_bash(server, "sevt_3", "until [ -e go ]; do sleep 0.01; done; ls /proc/self/fd | xargs");
+  server.call({.id = "sevt_4",
+               .name = "bash",
+               .input = {{"command", "touch go; ls /proc/self/fd | xargs"}},
+               .thread = "sthr_2"});
   CHECK(answer_to(server, "sevt_3") == "0 1 2 3\n");  // 3 is what ls reads
-  // The shell itself: nothing of the worker's but its own three pipes, and no network.
+  CHECK(answer_to(server, "sevt_4") == "0 1 2 3\n");
+  // The shell itself has its own pipes besides, and no connection of the worker's.
   CHECK(bash(server, "sevt_5", "ls -l /proc/$$/fd | grep -c -e socket: -e anon_inode") ==
         "0\n[exit status 1]");
   server.terminate();

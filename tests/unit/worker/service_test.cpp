@@ -103,6 +103,7 @@ TEST_CASE("service: what a heartbeat's answers mean") {
     std::string answer;
     BeatAnswer::Kind kind;
     bool lost;
+    std::chrono::milliseconds limit = 5s;
   };
   for (const auto& row :
        {Row{answer(R"({"lease_extended":true,"last_heartbeat":"b"})"), BeatAnswer::Kind::reply, false},
@@ -112,11 +113,12 @@ TEST_CASE("service: what a heartbeat's answers mean") {
         Row{status_answer("404 Not Found"), BeatAnswer::Kind::refused, false},
         Row{status_answer("425 Too Early"), BeatAnswer::Kind::failure, false},
         Row{status_answer("429 Too Many Requests"), BeatAnswer::Kind::failure, false},
-        Row{"HTTP/1.1 200 OK\r\ncontent-le", BeatAnswer::Kind::failure, true}}) {
+        Row{"", BeatAnswer::Kind::failure, true},  // it hangs up
+        Row{"HTTP/1.1 200 OK\r\ncontent-le", BeatAnswer::Kind::failure, true, 200ms}}) {
     CAPTURE(row.answer);
     ScriptedService server({row.answer});
     ServiceUnderTest under_test(server.url());
-    const auto beat = run_on(under_test, [&] { return under_test.service.heartbeat("a", 300ms, [] {}); });
+    const auto beat = run_on(under_test, [&] { return under_test.service.heartbeat("a", row.limit, [] {}); });
     CHECK(beat.kind == row.kind);
     CHECK(beat.answer_lost == row.lost);
     CHECK(beat.message.empty() == (row.kind == BeatAnswer::Kind::reply));
