@@ -12,6 +12,8 @@ namespace {
 
 constexpr milliseconds kAssumedTtl = 90s;  // wire.md#lease: before the first answer
 constexpr milliseconds kMaxTtl = 24h;      // keeps arithmetic on a hostile number sane
+constexpr milliseconds kCutting = 1s;      // a command that ignores signals is killed 0.6 s after it is cut
+constexpr milliseconds kShortLimit = 1s;   // a slow answer needs so much
 
 }  // namespace
 
@@ -24,6 +26,15 @@ Lease::Lease(TimePoint now, std::optional<std::string> last_heartbeat)
 
 milliseconds Lease::interval() const {
   return std::clamp<milliseconds>(ttl_ / 2, 1s, 30s);
+}
+
+Lease::TimePoint Lease::give_up_at() const {
+  return expires_at() - std::min(kCutting, ttl_ / 4);
+}
+
+milliseconds Lease::beat_limit(TimePoint now) const {
+  const auto left = std::chrono::ceil<milliseconds>(give_up_at() - now);
+  return std::max(1ms, std::min({interval(), std::max(left / 2, kShortLimit), left}));
 }
 
 std::string Lease::begin_beat(TimePoint now) {
@@ -39,12 +50,12 @@ Lease::Verdict Lease::on_reply(const HeartbeatReply& reply, TimePoint) {
   next_at_ = sent_at_ + interval();
   failures_ = 0;
   confirmed_ = true;
-  answer_lost_ = adopted_ = false;
+  answer_lost_ = adopted_ = unsure_ = false;
   return Verdict::hold;
 }
 
 Lease::Verdict Lease::on_conflict(const std::optional<LeaseState>& current, TimePoint now) {
-  const bool ours = current && answer_lost_ && !adopted_ && now - good_since_ < ttl_ &&
+  const bool ours = current && answer_lost_ && !adopted_ && !unsure_ && now - good_since_ < ttl_ &&
                     (current->state == WorkState::starting || current->state == WorkState::active);
   if (!ours) return Verdict::lost;
   expected_ = current->last_heartbeat;
@@ -54,10 +65,20 @@ Lease::Verdict Lease::on_conflict(const std::optional<LeaseState>& current, Time
 }
 
 Lease::Verdict Lease::on_failure(bool answer_lost, TimePoint now) {
-  answer_lost_ = answer_lost_ || answer_lost;
+  // An adopted beat whose answer is lost in its turn may be adopted in its turn.
+  if (answer_lost) {
+    answer_lost_ = true;
+    adopted_ = false;
+  }
   const milliseconds backoff = 500ms * (1 << std::min(failures_++, 10));
   next_at_ = std::max(now, std::min(now + backoff, sent_at_ + interval()));
   return check(now);
+}
+
+void Lease::on_woken(milliseconds uncounted, bool clock_jumped) {
+  good_since_ -= uncounted;
+  sent_at_ -= uncounted;
+  unsure_ = unsure_ || clock_jumped;
 }
 
 }  // namespace sandbox_worker::protocol

@@ -33,15 +33,22 @@ class Lease {
   /// 408, 409, 425, 429, 5xx, a connection error or a cut-off. `answer_lost`: the request may have been
   /// handled.
   Verdict on_failure(bool answer_lost, TimePoint now);
+  /// The process was away for a while of which the clock of `now` did not count `uncounted`.
+  /// `clock_jumped`: it may have missed any more time.
+  void on_woken(std::chrono::milliseconds uncounted, bool clock_jumped);
   Verdict on_refused() { return Verdict::refused; }
   /// Without an answer: is the lease still ours?
-  Verdict check(TimePoint now) const { return now >= expires_at() ? Verdict::lost : Verdict::hold; }
+  Verdict check(TimePoint now) const { return now >= give_up_at() ? Verdict::lost : Verdict::hold; }
 
   TimePoint next_at() const { return next_at_; }
-  /// Also the limit on one heartbeat request.
   std::chrono::milliseconds interval() const;
-  /// From here on nothing may run any more, unless a beat succeeds before.
+  /// How long the answer to a beat that is sent now may take: an interval, but no more than half of what is
+  /// left, so that one connection that died without a word doesn't cost the lease.
+  std::chrono::milliseconds beat_limit(TimePoint now) const;
+  /// From here on nothing may run any more.
   TimePoint expires_at() const { return good_since_ + ttl_; }
+  /// When calls must begin to be cut, so that none is left when the lease expires.
+  TimePoint give_up_at() const;
   /// Calls begin only after a beat has succeeded.
   bool confirmed() const { return confirmed_; }
   const std::string& last_heartbeat() const { return expected_; }
@@ -56,6 +63,7 @@ class Lease {
   bool confirmed_ = false;
   bool answer_lost_ = false;  // of the beat before the one under way
   bool adopted_ = false;      // the beat under way echoes what a 412 showed
+  bool unsure_ = false;       // more time may have passed since the last good beat than we know
 };
 
 }  // namespace sandbox_worker::protocol

@@ -36,7 +36,7 @@ std::optional<double> milliseconds_until(std::string_view http_date,
 }  // namespace
 
 bool is_retryable(unsigned status) {
-  return status == 408 || status == 409 || status == 429 || status >= 500;
+  return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
 }
 
 milliseconds backoff(int attempt, milliseconds initial, milliseconds max, double random) {

@@ -6,7 +6,7 @@
 
 namespace sandbox_worker::protocol {
 
-/// 408, 409, 429 and 5xx pass; every other 4xx is fatal (wire.md#requests).
+/// 408, 409, 425, 429 and 5xx pass; every other 4xx is fatal (wire.md#requests).
 bool is_retryable(unsigned status);
 inline bool is_success(unsigned status) {
   return status >= 200 && status < 300;

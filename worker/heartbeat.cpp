@@ -7,19 +7,27 @@ namespace sandbox_worker::worker {
 
 namespace asio = boost::asio;
 using protocol::Lease;
-using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-Heartbeat::Heartbeat(Service& service, Lease lease, Events events, Gate& first_sent, const Log& log)
+Heartbeat::Heartbeat(const asio::any_io_executor& executor, Service& service, Lease lease, Events events,
+                     Gate& first_sent, const Log& log)
     : service_(service),
       lease_(std::move(lease)),
       events_(std::move(events)),
       first_sent_(first_sent),
-      log_(log) {}
+      log_(log),
+      woken_(executor) {}
+
+void Heartbeat::on_woken(const Absence& absence) {
+  lease_.on_woken(absence.uncounted, absence.clock_jumped);
+  beat_at_once_ = true;
+  woken_.ring();
+}
 
 asio::awaitable<void> Heartbeat::run() {
   for (;;) {
     const bool before_first = !lease_.confirmed();
+    beat_at_once_ = false;
     const auto verdict = co_await beat();
     first_sent_.open();
     if (verdict != Lease::Verdict::hold) {
@@ -27,7 +35,7 @@ asio::awaitable<void> Heartbeat::run() {
       co_return;
     }
     if (before_first && lease_.confirmed()) events_.on_confirmed();
-    co_await sleep_until(std::min(lease_.next_at(), lease_.expires_at()));
+    if (!beat_at_once_) co_await woken_.wait_until(std::min(lease_.next_at(), lease_.give_up_at()));
     if (lease_.check(steady_clock::now()) == Lease::Verdict::lost) {
       events_.on_over(Lease::Verdict::lost, why_.empty() ? "no heartbeat succeeded in time" : why_,
                       !lease_.confirmed());
@@ -38,10 +46,8 @@ asio::awaitable<void> Heartbeat::run() {
 
 asio::awaitable<Lease::Verdict> Heartbeat::beat() {
   const auto now = steady_clock::now();
-  const auto left = std::chrono::ceil<milliseconds>(lease_.expires_at() - now);
-  const auto limit = std::max(milliseconds(1), std::min(lease_.interval(), left));
-  const auto answer =
-      co_await service_.heartbeat(lease_.begin_beat(now), limit, [this] { first_sent_.open(); });
+  const auto answer = co_await service_.heartbeat(lease_.begin_beat(now), lease_.beat_limit(now),
+                                                  [this] { first_sent_.open(); });
   const auto after = steady_clock::now();
   why_ = answer.message;
   switch (answer.kind) {

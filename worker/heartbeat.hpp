@@ -7,6 +7,7 @@
 #include "protocol/lease.hpp"
 #include "worker/client/service.hpp"
 #include "worker/log.hpp"
+#include "worker/suspend.hpp"
 #include "worker/wait.hpp"
 
 namespace sandbox_worker::worker {
@@ -22,9 +23,13 @@ class Heartbeat {
   };
 
   /// References outlive run().
-  Heartbeat(Service& service, protocol::Lease lease, Events events, Gate& first_sent, const Log& log);
+  Heartbeat(const boost::asio::any_io_executor& executor, Service& service, protocol::Lease lease,
+            Events events, Gate& first_sent, const Log& log);
 
   boost::asio::awaitable<void> run();
+
+  /// The process was away: what is under way is worth nothing, so a beat goes at once.
+  void on_woken(const Absence& absence);
 
  private:
   boost::asio::awaitable<protocol::Lease::Verdict> beat();
@@ -34,6 +39,8 @@ class Heartbeat {
   const Events events_;
   Gate& first_sent_;  // opened when the first beat is written, or has failed
   const Log& log_;
+  Bell woken_;
+  bool beat_at_once_ = false;
   std::string why_;
 };
 

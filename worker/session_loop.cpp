@@ -33,28 +33,39 @@ SessionLoop::SessionLoop(Options options, Service& service, Ledger& ledger, Disp
       dispatcher_(dispatcher),
       end_(end),
       log_(log),
-      idle_timer_(options_.executor, steady_clock::time_point::max()) {}
+      idle_timer_(options_.executor, steady_clock::time_point::max()),
+      woken_(options_.executor) {}
+
+void SessionLoop::on_woken() {
+  reconnect_at_once_ = true;
+  woken_.ring();
+}
 
 asio::awaitable<void> SessionLoop::run() {
   if (!co_await check_session()) co_return;
   int failures = 0;
   for (;;) {
+    reconnect_at_once_ = false;
     auto stream = co_await service_.open_stream();
     std::string why = "the stream ended";
+    std::optional<milliseconds> wish;
     if (stream) {
       co_await follow(**stream);
       if (end_.is_set()) co_return;
       if (stream_gave_event_) failures = 0;
     } else {
       why = stream.error().message;
+      wish = stream.error().retry_after;
       if (stream.error().fatal) {
         end_.set(EndReason::failed, "the event stream can't be opened: " + why);
         co_return;
       }
     }
-    const auto delay = protocol::backoff(failures++, kFirstReconnect, kMaxReconnect, random_fraction());
+    const auto backoff = protocol::backoff(failures++, kFirstReconnect, kMaxReconnect, random_fraction());
+    auto delay = wish.value_or(backoff);
+    if (reconnect_at_once_) delay = 0ms;
     log_.warn("reconnecting", {{"why", why}, {"delay_ms", delay.count()}});
-    co_await sleep_until(steady_clock::now() + delay);
+    co_await woken_.wait_until(steady_clock::now() + delay);
   }
 }
 
@@ -73,7 +84,7 @@ asio::awaitable<bool> SessionLoop::check_session() {
     const auto delay = protocol::backoff(attempt, kFirstReconnect, kMaxReconnect, random_fraction());
     log_.warn("the session can't be read, trying again",
               {{"why", session.error().message}, {"delay_ms", delay.count()}});
-    co_await sleep_until(steady_clock::now() + delay);
+    co_await woken_.wait_until(steady_clock::now() + delay);
   }
 }
 

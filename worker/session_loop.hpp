@@ -12,6 +12,7 @@
 #include "worker/dispatcher.hpp"
 #include "worker/end.hpp"
 #include "worker/log.hpp"
+#include "worker/wait.hpp"
 
 namespace sandbox_worker::worker {
 
@@ -31,6 +32,9 @@ class SessionLoop {
 
   /// Until it is cancelled, or the session can't be served any more.
   boost::asio::awaitable<void> run();
+
+  /// The process was away, and its connections are given up: the stream is opened anew at once.
+  void on_woken();
 
   /// A call's answer is with the service, or there will be none.
   void on_closed(const std::string& id);
@@ -52,6 +56,8 @@ class SessionLoop {
   const Log& log_;
 
   boost::asio::steady_timer idle_timer_;
+  Bell woken_;
+  bool reconnect_at_once_ = false;
   bool first_attach_ = true;
   bool stream_gave_event_ = false;  // of the stream that is open
   bool stream_broken_ = false;      // it said that it ends

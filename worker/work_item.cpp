@@ -56,6 +56,10 @@ int exit_status(EndReason reason) {
   }
 }
 
+asio::awaitable<void> join_all(std::vector<Task>& tasks) {
+  for (auto& task : tasks) co_await task.join();
+}
+
 }  // namespace
 
 WorkItem::WorkItem(asio::any_io_executor executor, const Config& config, tools::ToolsetOptions tools,
@@ -80,7 +84,7 @@ WorkItem::WorkItem(asio::any_io_executor executor, const Config& config, tools::
           [this](const std::string& id) { session_.on_closed(id); }, log),
       session_({executor_, tools_.pool, config.stream_silence, started_}, service_, ledger_, dispatcher_,
                end_, log),
-      heartbeat_(service_, Lease(started_, config.last_heartbeat),
+      heartbeat_(executor_, service_, Lease(started_, config.last_heartbeat),
                  {[this] {
                     lease_confirmed_ = true;
                     open_gate_when_ready();
@@ -96,6 +100,7 @@ asio::awaitable<int> WorkItem::run() {
                          {"workdir", config_.workdir},
                          {"version", SANDBOX_WORKER_VERSION}});
   Task heartbeat(executor_, heartbeat_.run());
+  Task clocks(executor_, watch_for_suspend([this](const Absence& absence) { on_woken(absence); }));
   std::vector<Task> serving;
   serving.emplace_back(executor_, serve());
   serving.emplace_back(executor_, prepare());
@@ -112,14 +117,21 @@ asio::awaitable<int> WorkItem::run() {
   log_.info("ending", {{"why", end_.why()}});
 
   for (auto& task : serving) task.cancel();
-  for (auto& task : serving) {
-    if (!co_await within(kStopServing, task.join())) at_rest_ = false;
-  }
+  if (!co_await within(kStopServing, join_all(serving))) at_rest_ = false;
   const int status = co_await tear_down();
   heartbeat.cancel();
+  clocks.cancel();
   co_await heartbeat.join();
+  co_await clocks.join();
   log_.info("ended", {{"status", status}});
   co_return status;
+}
+
+void WorkItem::on_woken(const Absence& absence) {
+  log_.warn("this process was away, connecting anew", {{"away_ms", absence.length.count()}});
+  http_.give_up_connections();
+  heartbeat_.on_woken(absence);
+  session_.on_woken();
 }
 
 asio::awaitable<void> WorkItem::serve() {

@@ -39,6 +39,7 @@ class WorkItem {
   boost::asio::awaitable<void> prepare();
   boost::asio::awaitable<int> tear_down();
   void open_gate_when_ready();
+  void on_woken(const Absence& absence);
   void on_lease_over(protocol::Lease::Verdict verdict, const std::string& why, bool first);
   boost::asio::awaitable<int> stop_item(int status);
 

@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
 #include <cerrno>
 
 #include "worker/client/error_text.hpp"
@@ -16,6 +17,8 @@ namespace {
 
 /// Operations that succeed at once before other work gets its turn: with 16 KiB each, some 100 µs.
 constexpr int kFairShare = 8;
+
+constexpr const char* kGivenUp = "given up after an absence of this process";
 
 IoStep socket_step(ssize_t count, int error, IoStep::Kind again) {
   using Kind = IoStep::Kind;
@@ -44,6 +47,7 @@ Connection::Connection(asio::any_io_executor executor, tools::UniqueFd socket)
 template <class Attempt>
 asio::awaitable<std::expected<std::size_t, IoError>> Connection::drive(Attempt attempt, Deadline deadline) {
   for (;;) {
+    if (given_up_) co_return std::unexpected(IoError{IoError::Kind::closed, kGivenUp});
     IoStep step = attempt();
     switch (step.kind) {
       case IoStep::Kind::done:
@@ -64,8 +68,13 @@ asio::awaitable<std::expected<std::size_t, IoError>> Connection::drive(Attempt a
     }
     without_pause_ = 0;
     const Want want = step.kind == IoStep::Kind::want_read ? Want::read : Want::write;
-    const bool ready = co_await wait_ready(descriptor_, want, deadline);
-    if (!ready) co_return std::unexpected(IoError{IoError::Kind::timeout, {}});
+    bool ready = false;
+    try {
+      ready = co_await wait_ready(descriptor_, want, deadline);
+    } catch (const boost::system::system_error&) {
+      if (!given_up_) throw;
+    }
+    if (!ready && !given_up_) co_return std::unexpected(IoError{IoError::Kind::timeout, {}});
   }
 }
 
@@ -93,7 +102,13 @@ asio::awaitable<std::expected<std::size_t, IoError>> Connection::write_some(std:
       deadline);
 }
 
+void Connection::give_up() {
+  given_up_ = true;
+  descriptor_.cancel();
+}
+
 bool Connection::is_quiet() {
+  if (given_up_) return false;
   char byte = 0;
   const IoStep step = tls_ ? tls_->peek() : plain_read(descriptor_.native_handle(), &byte, 1, MSG_PEEK);
   return step.kind == IoStep::Kind::want_read;

@@ -3,6 +3,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <expected>
 #include <memory>
@@ -21,10 +22,14 @@ struct IoError {
   std::string reason;  // as the end of a sentence; empty for timeout
 };
 
+/// Takes a connection out of its list when the connection goes.
+using ConnectionHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
 /// One connected socket, plain or with TLS on it; destruction closes it. One operation at a time.
 /// Cancelled: the operation throws operation_aborted; what was moved by then is unknown, so drop the
 /// connection.
-class Connection {
+class Connection : public ConnectionHook {
  public:
   Connection(boost::asio::any_io_executor executor, tools::UniqueFd socket);
 
@@ -41,6 +46,9 @@ class Connection {
   boost::asio::awaitable<std::expected<std::size_t, IoError>> write_some(std::string_view bytes,
                                                                          Deadline deadline);
 
+  /// Ends the operation under way, and each later one, as `closed`: the peer may be gone without a word.
+  void give_up();
+
   /// Open, with nothing to read. Never waits.
   bool is_quiet();
 
@@ -54,6 +62,10 @@ class Connection {
   boost::asio::posix::stream_descriptor descriptor_;
   std::unique_ptr<TlsSession> tls_;  // after descriptor_: its goodbye needs the socket
   int without_pause_ = 0;
+  bool given_up_ = false;
 };
+
+/// Of connections that others own.
+using ConnectionList = boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>>;
 
 }  // namespace sandbox_worker::worker

@@ -38,6 +38,10 @@ const Proxy* Connector::forward_proxy() const {
   return !base_.tls && proxy_ && *proxy_ ? &**proxy_ : nullptr;
 }
 
+void Connector::give_up_all() {
+  for (auto& connection : open_) connection.give_up();
+}
+
 asio::awaitable<Connector::Connected> Connector::connect() {
   if (!proxy_) co_return std::unexpected(HttpError{HttpErrorKind::proxy, proxy_.error()});
   const auto& proxy = *proxy_;
@@ -62,7 +66,9 @@ asio::awaitable<Connector::Connected> Connector::reach(std::string host, std::ui
     if (Clock::now() >= deadline) reason += " within " + duration_text(connect_timeout_);
     co_return failure(HttpErrorKind::connect, "connect to " + host_port(host, port), reason);
   }
-  co_return std::make_unique<Connection>(executor_, std::move(*socket));
+  auto connection = std::make_unique<Connection>(executor_, std::move(*socket));
+  open_.push_back(*connection);
+  co_return connection;
 }
 
 asio::awaitable<Connector::Connected> Connector::tunnel(std::unique_ptr<Connection> connection) {

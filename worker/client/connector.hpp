@@ -22,6 +22,9 @@ class Connector {
 
   boost::asio::awaitable<std::expected<std::unique_ptr<Connection>, HttpError>> connect();
 
+  /// Ends what is under way on every connection that was made here and still lives.
+  void give_up_all();
+
   /// The proxy that is to be asked for whole URLs: plain http only, https goes through its tunnel.
   const Proxy* forward_proxy() const;
 
@@ -40,6 +43,7 @@ class Connector {
   std::expected<std::optional<Proxy>, std::string> proxy_;  // wrong settings are told by each request
   Resolver resolver_;
   Trust trust_;
+  ConnectionList open_;
 };
 
 }  // namespace sandbox_worker::worker

@@ -24,7 +24,10 @@ namespace {
 /// RFC 8305's "Connection Attempt Delay".
 constexpr auto kAttemptDelay = 250ms;
 
-/// A dead peer is found after about a minute also where nobody is waiting: an idle or streaming connection.
+/// A dead peer is found after a minute also where nobody is waiting: on an idle or streaming connection by
+/// keepalive probes (30 s + 3 x 10 s), and where bytes are on their way by the user timeout. A minute is what
+/// our own limits on an answer and on the stream's silence allow, and it survives a router that restarts;
+/// without these, the kernel's defaults are two hours and a quarter of one.
 constexpr int kKeepAliveIdle = 30;
 constexpr int kKeepAliveInterval = 10;
 constexpr int kKeepAliveProbes = 3;

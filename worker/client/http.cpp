@@ -11,6 +11,7 @@
 #include "worker/client/request_head.hpp"
 #include "worker/client/request_writer.hpp"
 #include "worker/client/response_reader.hpp"
+#include "worker/wait.hpp"
 
 namespace sandbox_worker::worker {
 
@@ -31,12 +32,23 @@ struct HttpClient::State {
         options(std::move(given)),
         peer(host_port(base.host, base.port)),
         connector(executor, base, options),
+        given_up(executor),
         pool(std::make_shared<IdlePool>(executor)) {}
+
+  /// Begins anew when all connections are given up meanwhile.
+  asio::awaitable<std::expected<std::unique_ptr<Connection>, HttpError>> connect() {
+    using namespace asio::experimental::awaitable_operators;
+    for (;;) {
+      auto outcome = co_await first_error_of(connector.connect() || given_up.wait());
+      if (outcome.index() == 0) co_return std::get<0>(std::move(outcome));
+    }
+  }
 
   const BaseUrl base;
   const HttpOptions options;
   const std::string peer;
   Connector connector;
+  Bell given_up;
   std::shared_ptr<IdlePool> pool;
 };
 
@@ -134,6 +146,7 @@ class BodyStream final : public HttpStream {
   HttpError fail(HttpError error, std::chrono::milliseconds silence) {
     if (error.kind == HttpErrorKind::timeout) {
       error.message = fmt::format("{}: nothing came for {}", reader_->peer(), duration_text(silence));
+      if (auto pool = pool_.lock()) pool->clear();
     }
     reader_.reset();
     failed_ = error;
@@ -172,10 +185,12 @@ struct HttpClient::Steps {
                                        on_sent, begun);
       if (reading) co_return reading;
       const HttpError& error = reading.error();
+      // It may have died without a word, and so may those that wait beside it.
+      if (error.kind == HttpErrorKind::timeout) state->pool->clear();
       const bool unseen = is_safe(request) || !error.request_sent;
       if (error.kind != HttpErrorKind::closed || begun || !unseen) co_return reading;
     }
-    auto connected = co_await state->connector.connect();
+    auto connected = co_await state->connect();
     if (!connected) co_return std::unexpected(std::move(connected.error()));
     bool begun = false;
     co_return co_await exchange(std::move(*connected), state->peer, state->options, *head, request, stream,
@@ -215,7 +230,7 @@ struct HttpClient::Steps {
   }
 
   static asio::awaitable<void> warm_up(std::shared_ptr<State> state) {
-    auto connected = co_await state->connector.connect();
+    auto connected = co_await state->connect();
     if (connected) state->pool->put(std::move(*connected));
   }
 };
@@ -235,6 +250,12 @@ asio::awaitable<void> HttpClient::warm_up() {
 
 void HttpClient::drop_idle() {
   state_->pool->clear();
+}
+
+void HttpClient::give_up_connections() {
+  state_->pool->clear();
+  state_->connector.give_up_all();
+  state_->given_up.ring();
 }
 
 }  // namespace sandbox_worker::worker

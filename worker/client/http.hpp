@@ -109,8 +109,13 @@ class HttpClient {
   /// will meet the same error and tell it.
   boost::asio::awaitable<void> warm_up();
 
-  /// Closes the connections that are idle now, e.g. after the machine was suspended.
+  /// Closes the connections that are idle now. An answer or a write that runs into its limit does the same.
   void drop_idle();
+
+  /// Gives up every connection, as after the machine was suspended, when all may be dead without a word. Idle
+  /// ones are closed, connecting begins anew, and a request that is under way ends as `closed` (or begins
+  /// anew where a kept-alive connection allows it).
+  void give_up_connections();
 
  private:
   struct State;

@@ -21,10 +21,11 @@ IdlePool::IdlePool(asio::any_io_executor executor) : timer_(std::move(executor))
 
 std::unique_ptr<Connection> IdlePool::take() {
   while (!idle_.empty()) {
-    auto connection = std::move(idle_.back().connection);
+    Entry entry = std::move(idle_.back());
     idle_.pop_back();
-    connection->descriptor().cancel();
-    if (connection->is_quiet()) return connection;
+    entry.connection->descriptor().cancel();
+    // After a stop of the process, a request may come before the timer does.
+    if (Clock::now() < entry.drop_at && entry.connection->is_quiet()) return std::move(entry.connection);
   }
   return nullptr;
 }

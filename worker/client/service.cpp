@@ -25,6 +25,11 @@ constexpr int kRetries = 2;
 constexpr milliseconds kFirstDelay = 500ms;
 constexpr milliseconds kMaxDelay = 8s;
 
+// The stop is asked for in a teardown of which it has 1.5 s, perhaps on a connection that died without a
+// word.
+constexpr milliseconds kStopLimit = 600ms;
+constexpr milliseconds kStopFirstDelay = 200ms;
+
 /// Of an error's body, for its message.
 constexpr std::size_t kMaxErrorBody = 64 * 1024;
 
@@ -57,9 +62,30 @@ Failure failure_of(unsigned status, const Headers& headers, std::string_view bod
   return failure;
 }
 
-milliseconds delay_before_retry(const Failure& failure, int attempt) {
+milliseconds delay_before_retry(const Failure& failure, int attempt, milliseconds first = kFirstDelay) {
   if (failure.retry_after) return *failure.retry_after;
-  return protocol::backoff(attempt, kFirstDelay, kMaxDelay, random_fraction());
+  return protocol::backoff(attempt, first, kMaxDelay, random_fraction());
+}
+
+/// The service answers with an object or with nothing. A cut one, or the page of a portal on the way, is told
+/// by its ends: parsing the echo of megabytes would hold up the main thread.
+bool is_broken(std::string_view body) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const auto first = body.find_first_not_of(kSpace);
+  if (first == body.npos) return false;
+  return body[first] != '{' || body[body.find_last_not_of(kSpace)] != '}';
+}
+
+/// Why the answer is none to rely on; nothing when it is a success.
+std::optional<Failure> check_success(const HttpResponse& response) {
+  if (!protocol::is_success(response.status))
+    return failure_of(response.status, response.headers, response.body);
+  if (!is_broken(response.body)) return std::nullopt;
+  Failure failure;
+  failure.status = response.status;
+  failure.may_have_acted = true;
+  failure.message = fmt::format("status {}, but the answer is not JSON", response.status);
+  return failure;
 }
 
 }  // namespace
@@ -67,16 +93,13 @@ milliseconds delay_before_retry(const Failure& failure, int attempt) {
 Service::Service(HttpClient& http, asio::any_io_executor pool, Ids ids, milliseconds read_silence)
     : http_(http), pool_(std::move(pool)), ids_(std::move(ids)), read_silence_(read_silence) {}
 
-asio::awaitable<Outcome<HttpResponse>> Service::send_with_retries(protocol::Request request,
-                                                                  unsigned also_fine) {
+asio::awaitable<Outcome<HttpResponse>> Service::send_with_retries(protocol::Request request) {
   for (int attempt = 0;; ++attempt) {
     auto answer = co_await http_.send(request);
-    if (answer && (protocol::is_success(answer->status) || answer->status == also_fine))
-      co_return std::move(*answer);
-    auto failure =
-        answer ? failure_of(answer->status, answer->headers, answer->body) : failure_of(answer.error());
-    if (failure.fatal || attempt == kRetries) co_return std::unexpected(std::move(failure));
-    co_await sleep_until(steady_clock::now() + delay_before_retry(failure, attempt));
+    auto failure = answer ? check_success(*answer) : failure_of(answer.error());
+    if (!failure) co_return std::move(*answer);
+    if (failure->fatal || attempt == kRetries) co_return std::unexpected(std::move(*failure));
+    co_await sleep_until(steady_clock::now() + delay_before_retry(*failure, attempt));
   }
 }
 
@@ -175,9 +198,7 @@ asio::awaitable<Outcome<void>> Service::post(std::vector<protocol::CallResult> r
   }
   auto answer = co_await http_.send(std::move(request));
   if (!answer) co_return std::unexpected(failure_of(answer.error()));
-  if (!protocol::is_success(answer->status)) {
-    co_return std::unexpected(failure_of(answer->status, answer->headers, answer->body));
-  }
+  if (auto failure = check_success(*answer)) co_return std::unexpected(std::move(*failure));
   co_return Outcome<void>();
 }
 
@@ -186,6 +207,8 @@ asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, millisecond
   auto request = protocol::heartbeat(ids_.environment, ids_.work, expected);
   auto answer = co_await within(limit, http_.send(std::move(request), std::move(on_sent)));
   BeatAnswer beat;
+  // A connection may have died without a word, and so may those that wait beside it.
+  if (!answer) http_.drop_idle();
   if (!answer || !*answer) {
     beat.answer_lost = !answer || answer->error().request_sent;
     beat.message = answer ? answer->error().message : fmt::format("no answer within {} ms", limit.count());
@@ -207,7 +230,7 @@ asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, millisecond
   if (response.status == 412) {
     beat.kind = BeatAnswer::Kind::conflict;
     beat.current = protocol::parse_service_error(response.body).lease_state;
-  } else if (protocol::is_fatal(response.status) && response.status != 425) {
+  } else if (protocol::is_fatal(response.status)) {
     beat.kind = BeatAnswer::Kind::refused;
   }
   co_return beat;
@@ -215,9 +238,21 @@ asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, millisecond
 
 asio::awaitable<Outcome<void>> Service::stop_work() {
   constexpr unsigned kStoppedAlready = 409;
-  auto answer = co_await send_with_retries(protocol::stop_work(ids_.environment, ids_.work), kStoppedAlready);
-  if (!answer) co_return std::unexpected(std::move(answer.error()));
-  co_return Outcome<void>();
+  for (int attempt = 0;; ++attempt) {
+    auto request = protocol::stop_work(ids_.environment, ids_.work);
+    auto answer = co_await within(kStopLimit, http_.send(std::move(request)));
+    if (answer && *answer && (*answer)->status == kStoppedAlready) co_return Outcome<void>();
+    std::optional<Failure> failure;
+    if (!answer) {
+      http_.drop_idle();
+      failure.emplace().message = fmt::format("no answer within {} ms", kStopLimit.count());
+    } else {
+      failure = *answer ? check_success(**answer) : failure_of(answer->error());
+    }
+    if (!failure) co_return Outcome<void>();
+    if (failure->fatal || attempt == kRetries) co_return std::unexpected(std::move(*failure));
+    co_await sleep_until(steady_clock::now() + delay_before_retry(*failure, attempt, kStopFirstDelay));
+  }
 }
 
 }  // namespace sandbox_worker::worker

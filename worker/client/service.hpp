@@ -60,12 +60,12 @@ class Service {
   boost::asio::awaitable<BeatAnswer> heartbeat(std::string expected, std::chrono::milliseconds limit,
                                                std::function<void()> on_sent);
 
-  /// Force-stops the work item; a 409 means that it has stopped already. Retried as wire.md#requests says.
+  /// Force-stops the work item; a 409 means that it has stopped already. Retried up to 2 times, with the
+  /// short limits and delays that a teardown allows.
   boost::asio::awaitable<Outcome<void>> stop_work();
 
  private:
-  boost::asio::awaitable<Outcome<HttpResponse>> send_with_retries(protocol::Request request,
-                                                                  unsigned also_fine = 0);
+  boost::asio::awaitable<Outcome<HttpResponse>> send_with_retries(protocol::Request request);
   boost::asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> open_page(protocol::Request request);
 
   HttpClient& http_;

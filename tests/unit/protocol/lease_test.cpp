@@ -89,13 +89,24 @@ TEST_CASE("lease: after a lost answer, the state that a conflict shows is adopte
   CHECK(lease.begin_beat(t0 + 32s) == "hb2");
   CHECK(lease.on_conflict(shown("hb3", WorkState::active), t0 + 33s) == Lease::Verdict::lost);
 
+  // The adopted beat's own answer may be lost as well; one that was surely not handled changes nothing.
+  for (const bool lost_again : {true, false}) {
+    lease = after_lost_answer();
+    CHECK(lease.on_conflict(shown("hb2", WorkState::active), t0 + 32s) == Lease::Verdict::hold);
+    lease.begin_beat(t0 + 32s);
+    lease.on_failure(lost_again, t0 + 33s);
+    lease.begin_beat(t0 + 34s);
+    CHECK((lease.on_conflict(shown("hb3", WorkState::active), t0 + 34s) == Lease::Verdict::hold) ==
+          lost_again);
+  }
+
   lease = after_lost_answer();
   CHECK(lease.on_conflict(shown("hb2", WorkState::stopped), t0 + 32s) == Lease::Verdict::lost);
   lease = after_lost_answer();
   CHECK(lease.on_conflict(shown("hb2", WorkState::active), t0 + 60s) == Lease::Verdict::lost);
 }
 
-TEST_CASE("lease: failures are tried again, sooner than the next interval, until the ttl is over") {
+TEST_CASE("lease: failures are tried again, sooner than the next interval, until the ttl is nearly over") {
   Lease lease(t0, std::nullopt);
   lease.begin_beat(t0);
   lease.on_reply(extended(60s), t0);
@@ -108,7 +119,135 @@ TEST_CASE("lease: failures are tried again, sooner than the next interval, until
     now = lease.next_at();
   }
   lease.begin_beat(now);
-  CHECK(lease.on_failure(false, t0 + 60s) == Lease::Verdict::lost);
-  CHECK(lease.check(t0 + 59s) == Lease::Verdict::hold);
-  CHECK(lease.check(t0 + 60s) == Lease::Verdict::lost);
+  CHECK(lease.on_failure(false, t0 + 59s) == Lease::Verdict::lost);
+  CHECK(lease.check(t0 + 58999ms) == Lease::Verdict::hold);
+  CHECK(lease.check(t0 + 59s) == Lease::Verdict::lost);
+}
+
+TEST_CASE("lease: time that the clock did not count brings its end nearer") {
+  Lease lease(t0, std::nullopt);
+  lease.begin_beat(t0);
+  lease.on_reply(extended(60s), t0);
+  lease.on_woken(20s, false);
+  CHECK(lease.expires_at() == t0 + 40s);
+  CHECK(lease.check(t0 + 38s) == Lease::Verdict::hold);
+  lease.on_woken(40s, false);
+  CHECK(lease.check(t0) == Lease::Verdict::lost);
+
+  // Also when the answer to a beat from before the absence is read only after it.
+  Lease late(t0, std::nullopt);
+  late.begin_beat(t0);
+  late.on_woken(50s, false);
+  late.on_reply(extended(60s), t0);
+  CHECK(late.expires_at() == t0 + 10s);
+}
+
+TEST_CASE("lease: after an absence a shown state is adopted while the lease can't have expired") {
+  const auto after_absence = [](std::chrono::milliseconds uncounted, bool clock_jumped) {
+    Lease lease(t0, std::nullopt);
+    lease.begin_beat(t0);
+    lease.on_reply(extended(60s), t0);
+    lease.begin_beat(t0 + 30s);
+    lease.on_woken(uncounted, clock_jumped);
+    lease.on_failure(true, t0 + 30s);
+    lease.begin_beat(t0 + 30s);
+    return lease;
+  };
+  const auto active = shown("hb2", WorkState::active);
+  CHECK(after_absence(0s, false).on_conflict(active, t0 + 30s) == Lease::Verdict::hold);
+  CHECK(after_absence(20s, false).on_conflict(active, t0 + 30s) == Lease::Verdict::hold);
+  CHECK(after_absence(40s, false).on_conflict(active, t0 + 30s) == Lease::Verdict::lost);
+  CHECK(after_absence(0s, true).on_conflict(active, t0 + 30s) == Lease::Verdict::lost);
+
+  // A good beat ends the doubt.
+  auto lease = after_absence(0s, true);
+  lease.on_reply(extended(60s, "hb2"), t0 + 30s);
+  lease.begin_beat(t0 + 60s);
+  lease.on_failure(true, t0 + 61s);
+  lease.begin_beat(t0 + 62s);
+  CHECK(lease.on_conflict(shown("hb3", WorkState::active), t0 + 62s) == Lease::Verdict::hold);
+}
+
+TEST_CASE("lease: what a conflict shows is adopted in the states that a lease can be held in") {
+  struct Row {
+    WorkState state;
+    Lease::Verdict verdict;
+  };
+  for (const auto& [state, verdict] :
+       {Row{WorkState::starting, Lease::Verdict::hold}, Row{WorkState::active, Lease::Verdict::hold},
+        Row{WorkState::queued, Lease::Verdict::lost}, Row{WorkState::stopping, Lease::Verdict::lost},
+        Row{WorkState::stopped, Lease::Verdict::lost}, Row{WorkState::unknown, Lease::Verdict::lost}}) {
+    Lease lease(t0, std::nullopt);
+    lease.begin_beat(t0);
+    lease.on_failure(true, t0 + 1s);  // the very first answer was lost
+    lease.begin_beat(t0 + 2s);
+    CHECK(lease.on_conflict(shown("hb1", state), t0 + 2s) == verdict);
+  }
+}
+
+TEST_CASE("lease: a beat that was surely not handled gives no claim on what a conflict shows") {
+  Lease lease(t0, std::nullopt);
+  lease.begin_beat(t0);
+  lease.on_failure(false, t0 + 1s);
+  lease.begin_beat(t0 + 2s);
+  CHECK(lease.on_conflict(shown("hb1", WorkState::active), t0 + 2s) == Lease::Verdict::lost);
+}
+
+TEST_CASE("lease: a fatal answer refuses it; without any answer it is lost after the assumed ttl") {
+  Lease lease(t0, std::nullopt);
+  lease.begin_beat(t0);
+  CHECK(lease.on_refused() == Lease::Verdict::refused);
+  CHECK(lease.on_failure(true, t0 + 88s) == Lease::Verdict::hold);
+  CHECK(lease.on_failure(true, t0 + 89s) == Lease::Verdict::lost);
+}
+
+TEST_CASE("lease: a ttl that is not said, or is beyond reason, changes nothing, or is bounded") {
+  Lease lease(t0, std::nullopt);
+  lease.begin_beat(t0);
+  lease.on_reply(extended(0s), t0);
+  CHECK(lease.expires_at() == t0 + 90s);
+  lease.begin_beat(t0);
+  lease.on_reply(extended(1'000'000s), t0);
+  CHECK(lease.expires_at() == t0 + 24h);
+  CHECK(lease.interval() == 30s);
+}
+
+TEST_CASE("lease: a retry is never later than the next interval, and none is in the past") {
+  Lease lease(t0, std::nullopt);
+  lease.begin_beat(t0);
+  lease.on_reply(extended(2s), t0);
+  lease.begin_beat(t0 + 1s);
+  lease.on_failure(false, t0 + 1800ms);
+  CHECK(lease.next_at() == t0 + 2s);  // not 2.3 s
+  lease.begin_beat(t0 + 1s);
+  lease.on_failure(false, t0 + 2100ms);
+  CHECK(lease.next_at() == t0 + 2100ms);
+}
+
+TEST_CASE("lease: it is given up early enough for calls to be cut before it expires") {
+  struct Row {
+    std::chrono::seconds ttl;
+    std::chrono::milliseconds give_up;
+  };
+  for (const auto& [ttl, give_up] : {Row{60s, 59s}, Row{4s, 3s}, Row{2s, 1500ms}, Row{1s, 750ms}}) {
+    Lease lease(t0, std::nullopt);
+    lease.begin_beat(t0);
+    lease.on_reply(extended(ttl), t0);
+    CHECK(lease.give_up_at() == t0 + give_up);
+    CHECK(lease.expires_at() == t0 + ttl);
+  }
+}
+
+TEST_CASE("lease: a beat is cut off early enough for another one") {
+  Lease lease(t0, std::nullopt);
+  CHECK(lease.beat_limit(t0) == 30s);  // an interval, before the first answer
+  lease.begin_beat(t0);
+  lease.on_reply(extended(60s), t0);
+  CHECK(lease.beat_limit(t0 + 30s) == 14500ms);  // half of what is left
+  CHECK(lease.beat_limit(t0 + 45s) == 7s);
+  CHECK(lease.beat_limit(t0 + 57500ms) == 1s);  // not shorter, a slow answer needs it
+  CHECK(lease.beat_limit(t0 + 58500ms) == 500ms);
+  CHECK(lease.beat_limit(t0 + 59s) == 1ms);
+  lease.on_reply(extended(1000s), t0);
+  CHECK(lease.beat_limit(t0 + 30s) == 30s);  // never more than an interval
 }

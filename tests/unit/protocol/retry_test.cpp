@@ -6,7 +6,8 @@ using namespace sandbox_worker::protocol;
 using namespace std::chrono_literals;
 
 TEST_CASE("retry: which answers pass") {
-  for (const unsigned status : {408U, 409U, 429U, 500U, 502U, 503U, 504U, 529U}) CHECK(is_retryable(status));
+  for (const unsigned status : {408U, 409U, 425U, 429U, 500U, 502U, 503U, 504U, 529U})
+    CHECK(is_retryable(status));
   for (const unsigned status : {400U, 401U, 403U, 404U, 412U, 413U, 422U}) CHECK(is_fatal(status));
   CHECK_FALSE(is_fatal(200));
   CHECK_FALSE(is_fatal(503));

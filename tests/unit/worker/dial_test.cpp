@@ -31,7 +31,7 @@ std::expected<UniqueFd, int> dialled(const std::vector<const char*>& texts, std:
 
 }  // namespace
 
-TEST_CASE("dial: the socket is close-on-exec, without Nagle, with keepalive") {
+TEST_CASE("dial: the socket is close-on-exec, without Nagle, and finds a dead peer within a minute") {
   LoopbackServer server([](Peer& peer, int) { peer.wait_closed(); });
   const auto fd = dialled({"127.0.0.1"}, server.port(), 5s);
   REQUIRE(fd.has_value());
@@ -43,6 +43,14 @@ TEST_CASE("dial: the socket is close-on-exec, without Nagle, with keepalive") {
   CHECK(on != 0);
   CHECK(::getsockopt(fd->get(), SOL_SOCKET, SO_KEEPALIVE, &on, &size) == 0);
   CHECK(on != 0);
+  const auto tcp = [&](int name) {
+    int value = 0;
+    size = sizeof value;
+    CHECK(::getsockopt(fd->get(), IPPROTO_TCP, name, &value, &size) == 0);
+    return value;
+  };
+  CHECK(tcp(TCP_KEEPIDLE) + tcp(TCP_KEEPINTVL) * tcp(TCP_KEEPCNT) == 60);
+  CHECK(tcp(TCP_USER_TIMEOUT) == 60'000);
 }
 
 TEST_CASE("dial: a refused address hands over to the next at once") {

@@ -276,7 +276,7 @@ TEST_CASE("http: Connection: close is heeded, and bytes behind an answer spoil t
   CHECK(client.send(get())->body == "c");
 }
 
-TEST_CASE("http: warm_up opens a connection that the next request uses; drop_idle closes it") {
+TEST_CASE("http: warm_up opens a connection that the next request uses; give_up_connections closes it") {
   std::atomic<int> closed = 0;
   LoopbackServer server([&](Peer& peer, int) {
     try {
@@ -293,7 +293,7 @@ TEST_CASE("http: warm_up opens a connection that the next request uses; drop_idl
   CHECK(client.until([&] { return server.connections() == 1; }));
   CHECK(client.send(get())->body == "x");
   CHECK(server.connections() == 1);
-  client.client.drop_idle();
+  client.client.give_up_connections();
   CHECK(client.until([&] { return closed == 1; }));
   CHECK(client.send(get())->body == "x");
   CHECK(server.connections() == 2);

@@ -204,3 +204,54 @@ TEST_CASE("http: a client may go while a request of it is under way") {
   };
   CHECK(aborted(io, make, [&] { return client == nullptr; }));
 }
+
+TEST_CASE("http: given up connections end what is under way on them, and the client goes on with new ones") {
+  LoopbackServer server([&](Peer& peer, int nth) {
+    peer.read_request();
+    if (nth == 1) peer.write(std::string(kChunked) + "3\r\none\r\n");
+    if (nth == 3) peer.write(answer("new"));
+    peer.wait_closed();
+  });
+  ClientUnderTest client(server.url());
+  const auto peer = "127.0.0.1:" + std::to_string(server.port());
+  auto stream = client.open(get());
+  CHECK(client.read(**stream).value() == "one");
+
+  std::optional<HttpError> cut;
+  std::optional<HttpError> unanswered;
+  asio::co_spawn(client.io, (*stream)->read(0s), [&](std::exception_ptr, auto read) { cut = read.error(); });
+  asio::co_spawn(client.io, client.client.send(post("x")),
+                 [&](std::exception_ptr, auto sent) { unanswered = sent.error(); });
+  CHECK(client.until([&] { return server.connections() == 2; }));
+  client.settle();
+  CHECK_FALSE(cut);
+  CHECK_FALSE(unanswered);
+
+  client.client.give_up_connections();
+  CHECK(client.until([&] { return cut && unanswered; }));
+  CHECK(cut->kind == HttpErrorKind::closed);
+  CHECK(cut->message == peer + ": given up after an absence of this process within the answer");
+  CHECK(unanswered->kind == HttpErrorKind::closed);
+  CHECK(unanswered->request_sent);
+  CHECK(client.send(get())->body == "new");
+}
+
+TEST_CASE("http: given up connections let what is being connected begin anew") {
+  FullListener silent;
+  REQUIRE(silent.is_full());
+  HttpOptions options;
+  options.connect_timeout = 300ms;
+  ClientUnderTest client("http://127.0.0.1:" + std::to_string(silent.port()), options);
+  std::optional<HttpError> failed;
+  const auto began = std::chrono::steady_clock::now();
+  asio::co_spawn(client.io, client.client.send(get()),
+                 [&](std::exception_ptr, auto sent) { failed = sent.error(); });
+  client.io.restart();
+  client.io.run_for(200ms);
+  CHECK_FALSE(failed);
+  client.client.give_up_connections();
+  CHECK(client.until([&] { return failed.has_value(); }));
+  CHECK(failed->kind == HttpErrorKind::connect);
+  // The limit began again.
+  CHECK(std::chrono::steady_clock::now() - began >= 450ms);
+}
