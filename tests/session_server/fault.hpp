@@ -24,7 +24,8 @@ enum class FaultAction {
   wrong_content_type,  // 200 with a page of HTML
   redirect,            // 307 to another host
   no_answer,           // silence until the worker closes
-  down,                // no answer, and for `delay` nothing listens on the port
+  down,                // no answer, idle connections are closed, and for `delay` nothing listens on the port
+  no_tls,              // the same, but what is accepted in that time is told nonsense in place of a handshake
   cut,                 // stream only: cut it as `cut` says after `after_events` events
 };
 

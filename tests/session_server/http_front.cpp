@@ -114,6 +114,13 @@ std::string chunk(const std::string& bytes) {
   return fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes);
 }
 
+/// A connection as far as it may be closed while it waits for a request.
+class Idler {
+ public:
+  virtual ~Idler() = default;
+  virtual void close_if_idle() = 0;
+};
+
 }  // namespace
 
 struct HttpFront::State {
@@ -125,9 +132,12 @@ struct HttpFront::State {
   asio::ssl::context tls{asio::ssl::context::tls_server};
   tcp::acceptor acceptor{io};
   std::uint16_t port = 0;
+  std::vector<std::weak_ptr<Idler>> connections;
+  std::optional<std::chrono::steady_clock::time_point> no_tls_until;
   std::thread thread;
 
   void open_acceptor();
+  void go_down(const Fault& fault);
   awaitable<void> accept();
 };
 
@@ -135,14 +145,19 @@ namespace {
 
 /// One connection and the requests on it, one after another.
 template <class Stream>
-class Connection : public std::enable_shared_from_this<Connection<Stream>> {
+class Connection : public Idler, public std::enable_shared_from_this<Connection<Stream>> {
  public:
   Connection(Stream stream, HttpFront::Options& options, HttpFront::OnRequest& on_request,
-             std::function<void(std::chrono::milliseconds)> go_down)
+             std::function<void(const Fault&)> go_down)
       : stream_(std::move(stream)),
         options_(options),
         on_request_(on_request),
         go_down_(std::move(go_down)) {}
+
+  void close_if_idle() override {
+    error_code ignored;
+    if (idle_) socket().shutdown(tcp::socket::shutdown_both, ignored);
+  }
 
   awaitable<void> run(std::shared_ptr<Connection> self) {
     (void)self;  // keeps the connection alive while the coroutine is
@@ -196,7 +211,9 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     http::request_parser<http::string_body> parser;
     parser.header_limit(64 * 1024);
     parser.body_limit(kMaxBodyBytes);
+    idle_ = true;
     auto [error, size] = co_await http::async_read(stream_, buffer_, parser, kAsTuple);
+    idle_ = false;
     if (error) co_return false;
     auto message = parser.release();
     Request request;
@@ -216,9 +233,9 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   }
 
   awaitable<bool> answer(Plan plan, bool keep_alive, bool bytewise) {
-    if (plan.reply.opens_stream) co_return co_await stream_events(std::move(plan));
-    std::string text = whole(plan.reply, keep_alive);
     const auto gap = plan.fault ? plan.fault->gap : std::chrono::milliseconds(0);
+    if (plan.reply.opens_stream) co_return co_await stream_events(std::move(plan), bytewise, gap);
+    std::string text = whole(plan.reply, keep_alive);
     bool written = false;
     if (bytewise) {
       written = co_await write_bytewise(std::move(text), gap);
@@ -249,7 +266,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
         co_await wait_for_end();
         co_return false;
       case FaultAction::down:
-        go_down_(fault.delay);
+      case FaultAction::no_tls:
+        go_down_(fault);
         co_return false;
       case FaultAction::close:
         co_return false;
@@ -272,11 +290,18 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     co_return false;
   }
 
-  awaitable<bool> stream_events(Plan plan) {
+  /// `bytewise`: the header, one byte in each `gap`.
+  awaitable<bool> stream_events(Plan plan, bool bytewise, std::chrono::milliseconds gap) {
     auto feed = std::make_shared<QueuedFeed>(stream_.get_executor());
     plan.on_stream(feed);
     std::string head = header_text(plan.reply, true, options_.stream.chunked);
-    if (!co_await write(std::move(head))) {
+    bool begun = false;
+    if (bytewise) {
+      begun = co_await write_bytewise(std::move(head), gap);
+    } else {
+      begun = co_await write(std::move(head));
+    }
+    if (!begun) {
       feed->close();
       co_return false;
     }
@@ -320,8 +345,9 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   Stream stream_;
   HttpFront::Options& options_;
   HttpFront::OnRequest& on_request_;
-  std::function<void(std::chrono::milliseconds)> go_down_;
+  std::function<void(const Fault&)> go_down_;
   beast::flat_buffer buffer_;
+  bool idle_ = false;
 };
 
 }  // namespace
@@ -337,27 +363,43 @@ void HttpFront::State::open_acceptor() {
   asio::co_spawn(io, accept(), asio::detached);
 }
 
+void HttpFront::State::go_down(const Fault& fault) {
+  for (auto& connection : connections) {
+    if (const auto alive = connection.lock()) alive->close_if_idle();
+  }
+  if (fault.action == FaultAction::no_tls) {
+    no_tls_until = std::chrono::steady_clock::now() + fault.delay;
+    return;
+  }
+  acceptor.close();
+  auto timer = std::make_shared<asio::steady_timer>(io, fault.delay);
+  timer->async_wait([this, timer](error_code) {
+    if (!acceptor.is_open()) open_acceptor();
+  });
+}
+
 awaitable<void> HttpFront::State::accept() {
   while (true) {
     auto [error, socket] = co_await acceptor.async_accept(kAsTuple);
     if (error) co_return;
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    const auto go_down = [this](std::chrono::milliseconds how_long) {
-      acceptor.close();
-      auto timer = std::make_shared<asio::steady_timer>(io, how_long);
-      timer->async_wait([this, timer](error_code) {
-        if (!acceptor.is_open()) open_acceptor();
-      });
-    };
+    std::erase_if(connections, [](auto& connection) { return connection.expired(); });
+    if (no_tls_until && std::chrono::steady_clock::now() < *no_tls_until) {
+      asio::write(socket, asio::buffer(std::string_view("no TLS here\r\n")), ignored);
+      continue;
+    }
+    const auto go_down = [this](const Fault& fault) { this->go_down(fault); };
     if (options.tls) {
       using Stream = asio::ssl::stream<tcp::socket>;
       auto connection =
           std::make_shared<Connection<Stream>>(Stream(std::move(socket), tls), options, on_request, go_down);
+      connections.push_back(connection);
       asio::co_spawn(io, connection->run(connection), asio::detached);
     } else {
       auto connection =
           std::make_shared<Connection<tcp::socket>>(std::move(socket), options, on_request, go_down);
+      connections.push_back(connection);
       asio::co_spawn(io, connection->run(connection), asio::detached);
     }
   }

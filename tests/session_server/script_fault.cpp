@@ -9,7 +9,7 @@
 namespace session_server {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, FaultAction>, 14> kActions = {{
+constexpr std::array<std::pair<std::string_view, FaultAction>, 15> kActions = {{
     {"close", FaultAction::close},
     {"close_header", FaultAction::close_header},
     {"half_body", FaultAction::half_body},
@@ -23,6 +23,7 @@ constexpr std::array<std::pair<std::string_view, FaultAction>, 14> kActions = {{
     {"redirect", FaultAction::redirect},
     {"no_answer", FaultAction::no_answer},
     {"down", FaultAction::down},
+    {"no_tls", FaultAction::no_tls},
     {"cut", FaultAction::cut},
 }};
 

@@ -17,6 +17,7 @@ class SessionFolder {
   SessionFolder& operator=(const SessionFolder&) = delete;
 
   const std::filesystem::path& workdir() const { return workdir_; }
+  std::filesystem::path runtime_dir() const { return root_ / "run"; }
   std::filesystem::path log() const { return root_ / "worker.log"; }
   std::string log_text() const;
   /// The variables that tell the worker of it.
