@@ -7,7 +7,7 @@ TEST_SESSION := $(BUILD)/tests/session_server/test-session
 JOBS ?= $(shell nproc)
 
 .PHONY: help deps build release asan tsan demo test test-unit test-sessions test-peer format \
-	check-format bench bench-search clean
+	check-format bench bench-search soak clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -59,6 +59,10 @@ bench: release ## whole sessions beside the SDK's worker, and the cost of a bash
 bench-search: release ## glob and grep beside ripgrep and fd
 	@cmake --build --preset release -j $(JOBS) --target search_bench
 	@tests/bench/search.sh build/release/tests/bench/search_bench
+
+SOAK_SECONDS ?= 600
+soak: build ## one long session under faults, SOAK_SECONDS=600; not part of `make test`
+	@cmake --build --preset dev -j $(JOBS) --target soak >/dev/null && $(BUILD)/tests/soak/soak $(SOAK_SECONDS)
 
 clean: ## remove every build
 	@rm -rf build

@@ -18,8 +18,8 @@ namespace {
 constexpr milliseconds kTick = 1s;
 /// The two clocks differ by nothing but suspended time, so this is never wrong.
 constexpr milliseconds kSuspended = 1s;
-/// A look that is late by so much was held up by more than busy processors. Shorter stops leave connections as
-/// they are: no router forgets one so soon.
+/// A look that is late by so much was held up by more than busy processors. Shorter stops leave connections
+/// as they are: no router forgets one so soon.
 constexpr milliseconds kStopped = 4s;
 /// A clock that is set forward by hand or by NTP looks like a resumed snapshot; it costs one reconnect.
 constexpr milliseconds kJumped = 4s;

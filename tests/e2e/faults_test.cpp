@@ -208,7 +208,8 @@ std::string deviation(const Case& test, SessionServer& server, WorkerRun& run) {
     if (answers(s, kFirst) != expected) return fmt::format("{} answers", answers(s, kFirst));
     const bool is_error = expected == 1 && s.session.find(kFirst)->answers.front().is_error;
     if (is_error != (test.outcome == short_error)) return "the wrong answer";
-    if (test.outcome != exit_1 && test.outcome != fine && !s.work.stopped()) return "the item was not stopped";
+    if (test.outcome != exit_1 && test.outcome != fine && !s.work.stopped())
+      return "the item was not stopped";
     if (test.outcome == again && s.count(test.kind) < 2) return "not sent again";
     if (test.outcome == counted && test.kind == RequestKind::post && s.count(test.kind) != 1)
       return "posted twice";
