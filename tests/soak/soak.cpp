@@ -1,5 +1,5 @@
-// One long session under faults: many session threads, a network that fails again and again, and at the end the
-// accounts. Usage: soak [SECONDS [SEED]]; WORKER_UNDER_TEST names another build of the worker.
+// One long session under faults: many session threads, a network that fails again and again, and at the end
+// the accounts. Usage: soak [SECONDS [SEED]]; WORKER_UNDER_TEST names another build of the worker.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,8 +35,8 @@ constexpr std::size_t kGrowth = 2 * 1024 * 1024;
 /// Kept-alive connections come and go: at most 8 idle ones and the stream's.
 constexpr std::size_t kMostSockets = 16;
 
-/// 20 % of the requests of that kind, in equal shares: refused with 503, closed and reset before the answer, and
-/// closed after the request took effect.
+/// 20 % of the requests of that kind, in equal shares: refused with 503, closed and reset before the answer,
+/// and closed after the request took effect.
 void add_faults(SessionServer& server, RequestKind kind, std::uint64_t seed) {
   const Fault kinds[] = {{.action = FaultAction::status, .status = 503},
                          {.action = FaultAction::close},
@@ -179,7 +179,8 @@ void check_effects(Report& report, const LoadPlan& plan, const std::vector<std::
 }
 
 void check_usage(Report& report, const Usage& warm, const Usage& end, std::size_t calls) {
-  const auto growth = end.anonymous_bytes > warm.anonymous_bytes ? end.anonymous_bytes - warm.anonymous_bytes : 0;
+  const auto growth =
+      end.anonymous_bytes > warm.anonymous_bytes ? end.anonymous_bytes - warm.anonymous_bytes : 0;
   report.check(growth <= kGrowth + kBytesPerCall * calls,
                fmt::format("memory {} KiB after warm-up, {} KiB at the end: {} KiB more for {} calls",
                            warm.anonymous_bytes / 1024, end.anonymous_bytes / 1024, growth / 1024, calls));
@@ -197,8 +198,9 @@ void show_requests(Report& report, const Service& service) {
     const auto total = std::ranges::count(all, kind, &RequestRecord::kind);
     const auto faulted =
         std::ranges::count_if(all, [&](const auto& r) { return r.kind == kind && r.faulted; });
-    report.line(fmt::format("     {} {}s, {} faulted ({:.0f} %)", total, name_of(kind), faulted,
-                            100.0 * static_cast<double>(faulted) / static_cast<double>(std::max<long>(1, total))));
+    report.line(
+        fmt::format("     {} {}s, {} faulted ({:.0f} %)", total, name_of(kind), faulted,
+                    100.0 * static_cast<double>(faulted) / static_cast<double>(std::max<long>(1, total))));
   }
   report.line(fmt::format("     {} streams, {} history pages", service.streams_opened,
                           service.count(RequestKind::history)));
@@ -224,9 +226,8 @@ int soak(seconds duration, std::uint64_t seed) {
   add_faults(server, RequestKind::heartbeat, seed + 100);
 
   // More than there is time for.
-  const auto plan = plan_load({.calls = static_cast<std::size_t>(duration.count()) * 1500,
-                               .threads = kThreads,
-                               .seed = seed});
+  const auto plan = plan_load(
+      {.calls = static_cast<std::size_t>(duration.count()) * 1500, .threads = kThreads, .seed = seed});
   Feeder feeder(server, plan);
   const auto began = Clock::now();
   const auto warm_at = began + duration / 5;

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <boost/asio/post.hpp>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 using namespace sandbox_worker::tests;
 using namespace sandbox_worker::worker;
+using namespace std::chrono_literals;
 using sandbox_worker::protocol::Lease;
 
 namespace {
@@ -22,16 +24,21 @@ struct Beaten {
   std::vector<std::string> requests;
 };
 
-/// Beats until the lease is over; the service has these answers.
-Beaten beat(std::deque<std::string> answers, std::optional<std::string> last_heartbeat = {}) {
+/// Beats until the lease is over; the service has these answers. `absence`: after the first success.
+Beaten beat(std::deque<std::string> answers, std::optional<std::string> last_heartbeat = {},
+            std::optional<Absence> absence = {}) {
   Beaten result;
   ScriptedService server(std::move(answers));
   ServiceUnderTest under_test(server.url());
   auto& io = under_test.client.io;
   Gate first_sent(io.get_executor());
   const Log log(LogFormat::text, LogLevel::error);
-  Heartbeat heartbeat(under_test.service, Lease(Lease::Clock::now(), std::move(last_heartbeat)),
-                      {[&] { ++result.confirmed; },
+  Heartbeat heartbeat(io.get_executor(), under_test.service,
+                      Lease(Lease::Clock::now(), std::move(last_heartbeat)),
+                      {[&] {
+                         ++result.confirmed;
+                         if (absence) boost::asio::post(io, [&] { heartbeat.on_woken(*absence); });
+                       },
                        [&](Lease::Verdict verdict, const std::string& why, bool first) {
                          result.verdict = verdict;
                          result.why = why;
@@ -89,4 +96,20 @@ TEST_CASE("heartbeat: without any answer the lease runs out with its time to liv
   CHECK(beaten.verdict == Lease::Verdict::lost);
   CHECK(!beaten.first);
   CHECK(beaten.confirmed == 1);
+}
+
+TEST_CASE("heartbeat: after an absence a beat goes at once, with what the last answer said") {
+  const auto began = std::chrono::steady_clock::now();
+  const auto beaten =
+      beat({good(60), status_answer("412 Precondition Failed")}, std::nullopt, Absence{.length = 10s});
+  CHECK(beaten.verdict == Lease::Verdict::lost);
+  CHECK(beaten.requests == std::vector<std::string>{target("NO_HEARTBEAT"), target("a%3A1")});
+  CHECK(std::chrono::steady_clock::now() - began < 10s);  // not half a minute, the interval
+}
+
+TEST_CASE("heartbeat: an absence that the lease can't have survived ends it without asking") {
+  const auto beaten = beat({good(60)}, std::nullopt, Absence{.length = 60s, .uncounted = 60s});
+  CHECK(beaten.verdict == Lease::Verdict::lost);
+  CHECK(beaten.why == "no heartbeat succeeded in time");
+  CHECK(beaten.requests.size() == 1);
 }

@@ -80,6 +80,20 @@ TEST_CASE("service: stopping what has stopped already is fine") {
   CHECK(server.requests() == std::vector<std::string>(2, "POST /v1/environments/env_1/work/work_1/stop"));
 }
 
+TEST_CASE("service: a success whose body is no object, such as a portal's page, is no success") {
+  for (const auto* body : {"<html>Welcome</html>", "{\"type\": \"cut\", ", "null"}) {
+    CAPTURE(body);
+    ScriptedService server({answer(body), answer(body), answer(" {\"id\": \"work_1\"}\n")});
+    ServiceUnderTest under_test(server.url());
+    const auto posted = run_on(under_test, [&] { return under_test.service.post({}); });
+    REQUIRE(!posted);
+    CHECK(!posted.error().fatal);
+    CHECK(posted.error().may_have_acted);
+    CHECK(run_on(under_test, [&] { return under_test.service.stop_work(); }).has_value());
+    CHECK(server.requests().size() == 3);
+  }
+}
+
 TEST_CASE("service: a post and a heartbeat are one attempt each") {
   ScriptedService server(
       {status_answer("503 Service Unavailable", kSoon),
