@@ -50,10 +50,14 @@ std::size_t peak_with_history(std::size_t events, std::size_t event_bytes) {
 
 TEST_CASE("memory: a history page of 300 MB costs less than 16 MiB") {
   const auto small = peak_with_history(1, 100);
+  CHECK(small > 0);
+  if (is_sanitized()) {
+    peak_with_history(99, 310'000);  // that it is read; the whole would take minutes
+    return;
+  }
   const auto large = peak_with_history(990, 310'000);
   MESSAGE("peak ", small / 1024, " KiB, with 300 MB of history ", large / 1024, " KiB");
-  CHECK(small > 0);
-  if (!is_sanitized()) CHECK(large < small + 16 * 1024 * 1024);
+  CHECK(large < small + 16 * 1024 * 1024);
 }
 
 TEST_CASE("memory: JSON nested 100,000 deep is taken as it comes, on the stream and in the history") {
