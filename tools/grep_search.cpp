@@ -164,9 +164,12 @@ GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadli
   });
   if (!place.directory) return grep_file(search, place, deadline, output);
   GrepCounts counts;
+  // Listing an endless tree may not take all the time, or nothing would be found.
+  const Deadline listing = deadline.half();
   Walk walk({.root = place.fd.get(), .outer = place.outer, .pool = place.pool, .threads = place.threads},
-            deadline);
-  const FileList list = FileList::collect(walk, counts.ignored);
+            listing);
+  const FileList list = FileList::collect(walk, deadline, counts.ignored);
+  const bool all_listed = !listing.has_cut();
   std::atomic<std::uint64_t> next = 0;
   std::mutex mutex;
   fan_out(place.pool, place.threads, [&](unsigned) {
@@ -176,10 +179,11 @@ GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadli
   });
   if (!found) {
     std::atomic<std::uint64_t> ignored = 0;
-    counts.more_ignored =
-        !walk.run_ignored([&] { return std::make_unique<IgnoredCounter>(ignored); }, kMaxIgnored);
+    const bool all = walk.run_ignored([&] { return std::make_unique<IgnoredCounter>(ignored); }, kMaxIgnored);
+    counts.more_ignored = !all || listing.has_cut();
     counts.ignored += ignored;
   }
+  if (!all_listed) deadline.cut();
   return counts;
 }
 

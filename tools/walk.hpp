@@ -33,8 +33,8 @@ class WalkVisitor {
 };
 
 /// Walks a tree on several threads: regular files and directories only, no link is followed, .git is skipped,
-/// node_modules and what git would ignore are left for a second round. Memory grows with the number of
-/// directories waiting to be read, not with the number of files.
+/// node_modules and what git would ignore are left for a second round. Memory grows with the names of the
+/// directories that wait to be read, not with the number of files.
 class Walk {
  public:
   using MakeVisitor = std::function<std::unique_ptr<WalkVisitor>()>;
@@ -57,17 +57,29 @@ class Walk {
   bool run_ignored(const MakeVisitor& make, std::int64_t max_entries);
 
  private:
+  using Scope = std::shared_ptr<const IgnoreScope>;
+
+  /// One directory to read.
   struct Task {
     std::string path;  // from the outermost scope on
-    std::shared_ptr<const IgnoreScope> scope;
+    Scope scope;
   };
-  struct Listing;  // one directory's entries
+  /// Directories of one directory, which wait.
+  struct Group {
+    std::string path;   // of the directory that they are in
+    std::string names;  // each with its slash and a NUL
+    Scope scope;
+    std::size_t next = 0;  // in `names`
+  };
+  struct Listing;  // some of a directory's entries
+  struct Found;    // what one directory gives to wait
 
   void drain(WalkVisitor& visitor, bool ignored);
   bool take(Task& task);
-  void give(std::vector<Task> found, std::vector<Task> ignored);
-  void read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, std::vector<Task>& found,
-            std::vector<Task>& left_out);
+  void give(Found found);
+  void read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, Found& found);
+  void visit(const Listing& listing, const Task& task, const Scope& scope, bool ignored, WalkVisitor& visitor,
+             Found& found);
 
   const Options options_;
   const Deadline& deadline_;
@@ -75,8 +87,8 @@ class Walk {
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
-  std::vector<Task> waiting_;  // a stack: depth first keeps it short
-  std::vector<Task> ignored_;
+  std::vector<Group> waiting_;  // a stack: depth first keeps it short
+  std::vector<Group> ignored_;
   std::size_t busy_ = 0;
 };
 

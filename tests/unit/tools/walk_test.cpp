@@ -29,7 +29,7 @@ std::vector<std::string> listed(const SearchTools& tree, unsigned threads, std::
              .threads = threads},
             deadline);
   std::uint64_t count = 0;
-  const FileList list = FileList::collect(walk, count);
+  const FileList list = FileList::collect(walk, deadline, count);
   if (ignored != nullptr) *ignored = count;
   std::vector<std::string> out;
   for (const auto file : list.files()) out.push_back(list.directory(file) + list.name(file));
@@ -93,7 +93,7 @@ TEST_CASE("walk: a deadline that has passed ends it") {
   const UniqueFd fd(::open(tree.root.c_str(), O_RDONLY | O_DIRECTORY));
   Walk walk({.root = fd.get(), .outer = {}, .pool = tree.options.pool, .threads = 2}, deadline);
   std::uint64_t ignored = 0;
-  CHECK(FileList::collect(walk, ignored).files().empty());
+  CHECK(FileList::collect(walk, deadline, ignored).files().empty());
 }
 
 TEST_CASE("open_without_links: goes down, never through a link or up") {
