@@ -7,7 +7,7 @@ TEST_SESSION := $(BUILD)/tests/session_server/test-session
 JOBS ?= $(shell nproc)
 
 .PHONY: help deps build release asan tsan demo test test-unit test-sessions test-peer format \
-	check-format bench bench-search soak clean
+	check-format bench bench-search soak check-ignore-linux clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -63,6 +63,9 @@ bench-search: release ## glob and grep beside ripgrep and fd
 SOAK_SECONDS ?= 600
 soak: build ## one long session under faults, SOAK_SECONDS=600; not part of `make test`
 	@cmake --build --preset dev -j $(JOBS) --target soak >/dev/null && $(BUILD)/tests/soak/soak $(SOAK_SECONDS)
+
+check-ignore-linux: build ## the ignore rules beside git's, on the Linux source tree
+	@tests/bench/check-ignore.sh $(BUILD)/tests/bench/check_ignore
 
 clean: ## remove every build
 	@rm -rf build

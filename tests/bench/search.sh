@@ -5,25 +5,13 @@ set -eu
 
 bench=$(realpath "${1:?usage: search.sh SEARCH_BENCH [ROUNDS]}")
 rounds=${2:-7}
+here=$(dirname "$(realpath "$0")")
 dir=${SEARCH_BENCH_DIR:-/tmp/sandbox-worker-search-bench}
-source=/usr/src/linux-source-6.1.tar.xz
 
-for needed in rg fdfind git; do
-  command -v "$needed" >/dev/null || { echo "search.sh: $needed is missing (apt-get install ripgrep fd-find git)" >&2; exit 1; }
+for needed in rg fdfind; do
+  command -v "$needed" >/dev/null || { echo "search.sh: $needed is missing (apt-get install ripgrep fd-find)" >&2; exit 1; }
 done
-if [ ! -e "$dir/ready" ]; then
-  [ -e "$source" ] || { echo "search.sh: $source is missing (apt-get install linux-source-6.1)" >&2; exit 1; }
-  rm -rf "$dir"
-  mkdir -p "$dir/small"
-  tar -xf "$source" -C "$dir"
-  mv "$dir/linux-source-6.1" "$dir/large"
-  # Debian's package ignores everything at the top level, which would leave nothing to search.
-  sed -i '\|^/\*$|d' "$dir/large/.gitignore"
-  cp -r "$dir/large/block" "$dir/large/ipc" "$dir/large/sound/usb" "$dir/large/fs/ext4" "$dir/small"
-  git init -q "$dir/large"
-  git init -q "$dir/small"
-  touch "$dir/ready"
-fi
+"$here/linux-tree" "$dir"
 HOME=/nonexistent
 export HOME
 "$bench" "$dir/large" "$rounds"
