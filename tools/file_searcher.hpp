@@ -17,7 +17,12 @@ struct FileHit {
   std::string_view lines;   // whole, without the last newline
   std::size_t match_begin;  // in `lines`
   std::size_t match_end;
+  std::size_t more = 0;  // further matches in it, if it is one long line; at most kMaxCounted
 };
+
+/// Lines of more bytes have their matches counted, up to so many.
+inline constexpr std::size_t kLongLine = 2000;
+inline constexpr std::size_t kMaxCounted = 100;
 
 enum class FileOutcome { searched, binary, unreadable };
 

@@ -15,7 +15,8 @@ std::vector<std::string> lines_of(std::string_view pattern, std::string_view tex
   const auto search = LineSearch::compile(pattern);
   REQUIRE_MESSAGE(search.has_value(), pattern);
   std::vector<std::string> out;
-  LineScan scan(*search, text);
+  const Deadline deadline;
+  LineScan scan(*search, text, deadline);
   while (const auto hit = scan.next()) {
     CHECK(hit->begin <= hit->match_begin);
     CHECK(hit->match_begin <= text.size());
@@ -144,7 +145,8 @@ TEST_CASE("line_search: hostile patterns end with an answer or an error") {
       CHECK_FALSE(search.error().empty());
       continue;
     }
-    LineScan scan(*search, text);
+    const Deadline deadline;
+    LineScan scan(*search, text, deadline);
     scan.next();
   }
 }
