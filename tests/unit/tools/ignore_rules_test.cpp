@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/support/git_ignore.hpp"
+#include "tests/support/search_tools.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tools/ignore_files.hpp"
 
@@ -132,7 +133,7 @@ TEST_CASE("ignore_rules: git agrees on generated trees, repositories, worktrees 
   std::mt19937 random(5);
   const auto any = [&](const auto& list) { return list[random() % list.size()]; };
   for (int round = 0; round < 60; ++round) {
-    const sandbox_worker::testing::TempDir dir;
+    const sandbox_worker::testing::TempDir dir(sandbox_worker::testing::SearchTools::in_memory());
     const fs::path root = dir.path() / "tree";
     const fs::path home = dir.path() / "home";
     fs::create_directories(home);
