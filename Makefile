@@ -57,8 +57,8 @@ bench: release ## whole sessions beside the SDK's worker, and the cost of a bash
 	@tests/bench/session.sh build/release/tests/bench/session_bench build/release/worker/sandbox-worker
 
 bench-search: release ## glob and grep beside ripgrep and fd
-	@cmake --build --preset release -j $(JOBS) --target search_bench
-	@tests/bench/search.sh build/release/tests/bench/search_bench
+	@cmake --build --preset release -j $(JOBS) --target search_bench search_tool_bench
+	@tests/bench/search.sh build/release/tests/bench
 
 SOAK_SECONDS ?= 600
 soak: build ## one long session under faults, SOAK_SECONDS=600; not part of `make test`

@@ -109,6 +109,14 @@ std::string utf8_of_utf16(std::string_view text) {
 
 }  // namespace
 
+bool gives_full_reads(int fd) {
+  // Others, such as /proc and what a program serves through FUSE, may give less than they have.
+  constexpr std::array<long, 5> kFullReads{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
+                                           OVERLAYFS_SUPER_MAGIC};
+  struct statfs status;
+  return ::fstatfs(fd, &status) == 0 && std::ranges::find(kFullReads, status.f_type) != kFullReads.end();
+}
+
 FileSearcher::FileSearcher() : buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)), size_(kBuffer) {}
 
 void FileSearcher::grow() {
@@ -122,15 +130,6 @@ void FileSearcher::shrink() {
   if (size_ <= kMaxLine) return;
   buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
   size_ = kBuffer;
-}
-
-void FileSearcher::begin_directory(int fd) {
-  // Others, such as /proc and what a program serves through FUSE, may give less than they have.
-  constexpr std::array<long, 5> kFullReads{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
-                                           OVERLAYFS_SUPER_MAGIC};
-  struct statfs status;
-  short_read_is_last_ =
-      ::fstatfs(fd, &status) == 0 && std::ranges::find(kFullReads, status.f_type) != kFullReads.end();
 }
 
 // False at the end of the file, or where it can't be read further.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <limits>
 #include <utility>
 
 #include "tools/fan_out.hpp"
@@ -14,6 +15,8 @@ namespace {
 constexpr unsigned kEntriesPerLook = 1024;
 // Entries of a directory that are kept at once; some 400 KB. Few directories have more.
 constexpr std::size_t kMaxListed = 16 * 1024;
+// Directories that one thread reads before it asks for help: in less time than another one takes to wake.
+constexpr std::size_t kAlone = 16;
 
 }  // namespace
 
@@ -67,20 +70,27 @@ Walk::Walk(Options options, const Deadline& deadline) : options_(std::move(optio
 }
 
 void Walk::run(const MakeVisitor& make) {
-  fan_out(options_.pool, options_.threads, [&](unsigned) { drain(*make(), false); });
+  walk(make, false);
 }
 
 bool Walk::run_ignored(const MakeVisitor& make, std::int64_t max_entries) {
   if (ignored_.empty()) return true;
   waiting_ = std::exchange(ignored_, {});
   entries_left_ = max_entries;
-  fan_out(options_.pool, options_.threads, [&](unsigned) { drain(*make(), true); });
+  walk(make, true);
   return entries_left_ >= 0;
 }
 
-void Walk::drain(WalkVisitor& visitor, bool ignored) {
+void Walk::walk(const MakeVisitor& make, bool ignored) {
+  if (drain(*make(), ignored, kAlone)) return;
+  constexpr auto kAll = std::numeric_limits<std::size_t>::max();
+  fan_out(options_.pool, options_.threads, [&](unsigned) { drain(*make(), ignored, kAll); });
+}
+
+bool Walk::drain(WalkVisitor& visitor, bool ignored, std::size_t most) {
   Listing listing;
-  for (Task task; take(task);) {
+  for (Task task; most > 0; --most) {
+    if (!take(task)) return true;
     Found found;
     try {
       if (!deadline_.passed() && (!ignored || entries_left_ >= 0)) {
@@ -92,6 +102,7 @@ void Walk::drain(WalkVisitor& visitor, bool ignored) {
     }
     give(std::move(found));
   }
+  return false;
 }
 
 bool Walk::take(Task& task) {

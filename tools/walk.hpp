@@ -48,8 +48,7 @@ class Walk {
 
   Walk(Options options, const Deadline& deadline);
 
-  /// Visits everything that is not ignored; each thread has a visitor of its own, made by `make` on that
-  /// thread.
+  /// Visits everything that is not ignored. `make` makes visitors; each is used on the thread that made it.
   void run(const MakeVisitor& make);
 
   /// Visits what is below the ignored directories that run() met, up to `max_entries` of their entries.
@@ -74,7 +73,9 @@ class Walk {
   struct Listing;  // some of a directory's entries
   struct Found;    // what one directory gives to wait
 
-  void drain(WalkVisitor& visitor, bool ignored);
+  void walk(const MakeVisitor& make, bool ignored);
+  /// Reads directories, up to `most`. True: there are no more.
+  bool drain(WalkVisitor& visitor, bool ignored, std::size_t most);
   bool take(Task& task);
   void give(Found found);
   void read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, Found& found);

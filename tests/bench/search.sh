@@ -1,9 +1,10 @@
 #!/bin/sh
-# Compares glob and grep with ripgrep and fd: search.sh SEARCH_BENCH [ROUNDS]. Needs Debian's linux-source-6.1,
+# Compares glob and grep with ripgrep and fd: search.sh BENCHES [ROUNDS], with the directory of the two
+# programs. Needs Debian's linux-source-6.1,
 # ripgrep, fd-find and git; what it unpacks goes to $SEARCH_BENCH_DIR (default: /tmp/sandbox-worker-search-bench).
 set -eu
 
-bench=$(realpath "${1:?usage: search.sh SEARCH_BENCH [ROUNDS]}")
+benches=$(realpath "${1:?usage: search.sh BENCHES [ROUNDS]}")
 rounds=${2:-7}
 here=$(dirname "$(realpath "$0")")
 dir=${SEARCH_BENCH_DIR:-/tmp/sandbox-worker-search-bench}
@@ -14,6 +15,8 @@ done
 "$here/linux-tree" "$dir"
 HOME=/nonexistent
 export HOME
-"$bench" "$dir/large" "$rounds"
+"$benches/search_bench" "$dir/large" "$rounds"
 echo
-"$bench" "$dir/small" $((rounds * 5))
+"$benches/search_bench" "$dir/small" $((rounds * 5))
+echo
+"$benches/search_tool_bench" "$dir/large" "$rounds"
