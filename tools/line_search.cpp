@@ -1,5 +1,6 @@
 #include "tools/line_search.hpp"
 
+#include <fmt/format.h>
 #include <re2/re2.h>
 
 #include <algorithm>
@@ -20,8 +21,12 @@ constexpr std::size_t npos = std::string_view::npos;
 // Program and automata of one expression. RE2's own default, which is enough for alternations of thousands of
 // words; twice that (text and bytes) is what a search may take.
 constexpr std::int64_t kMaxMemory = 8 << 20;
-// Analysing longer ones takes more time than a prefilter saves.
-constexpr std::size_t kMaxAnalysed = 16 * 1024;
+// RE2 can't be interrupted while it compiles, which takes the square of the number of optional parts: 60 ms
+// for so many, 6 s for ten times as many. No pattern is that long on purpose.
+constexpr std::size_t kMaxPattern = 16 * 1024;
+constexpr std::size_t kMaxOptionalParts = 5000;
+// For patterns that were not understood: fewer parts fit.
+constexpr std::int64_t kMaxMemoryUnseen = 512 << 10;
 
 // Steps of an automaton that is simulated state by state, as RE2 does when its memory is used up: at most one
 // for each byte and instruction, of up to 10 ns, so a window takes less than 50 ms. Others take 1 ns a byte.
@@ -146,10 +151,14 @@ std::size_t LineSearch::window() const noexcept {
 }
 
 std::expected<LineSearch, std::string> LineSearch::compile(std::string_view pattern) {
+  if (pattern.size() > kMaxPattern) {
+    return std::unexpected(
+        fmt::format("the pattern has {} bytes; at most {} are possible", pattern.size(), kMaxPattern));
+  }
   auto engine = std::make_unique<Engine>();
-  std::optional<RegexTree> tree;
-  if (pattern.size() <= kMaxAnalysed) tree = parse_regex(pattern);
+  const std::optional<RegexTree> tree = parse_regex(pattern);
   if (tree) {
+    if (optional_parts(tree->root) > kMaxOptionalParts) return std::unexpected(regex_too_large_text());
     engine->crosses_lines = tree->crosses_lines;
     engine->ascii_only = tree->ascii_only;
     RequiredBytes required = required_bytes(tree->root);
@@ -158,7 +167,8 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     if (!required.any_of.empty()) engine->finder.emplace(std::move(required.any_of));
   }
   const auto encoding = engine->ascii_only ? RE2::Options::EncodingLatin1 : RE2::Options::EncodingUTF8;
-  const auto options = options_for(encoding, engine->crosses_lines);
+  auto options = options_for(encoding, engine->crosses_lines);
+  if (!tree) options.set_max_mem(kMaxMemoryUnseen);
   engine->pattern = with_line_ends(pattern, tree ? tree->line_ends : std::vector<std::size_t>{});
   engine->text = std::make_unique<RE2>(piece(engine->pattern), options);
   if (!engine->text->ok()) {

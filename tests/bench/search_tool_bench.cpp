@@ -43,20 +43,24 @@ class Heartbeat {
  public:
   explicit Heartbeat(boost::asio::io_context& io) : timer_(io) { wait(); }
 
-  void stop() { timer_.cancel(); }
+  void stop() {
+    stopped_ = true;
+    timer_.cancel();
+  }
   const std::vector<double>& late() const { return late_; }
 
  private:
   void wait() {
     timer_.expires_after(kTick);
     timer_.async_wait([this](const auto& error) {
-      if (error) return;
+      if (error || stopped_) return;
       late_.push_back(milliseconds(Clock::now() - timer_.expiry()));
       wait();
     });
   }
 
   boost::asio::steady_timer timer_;
+  bool stopped_ = false;
   std::vector<double> late_;
 };
 
@@ -146,7 +150,8 @@ int main(int argc, char** argv) {
     return calls;
   };
   std::cout << fmt::format("{}, {} threads, {} rounds, milliseconds\n{:<35} {:>8} {:>8} {:>8}\n", root,
-                           threads, rounds, "a call, and the main thread", "median", "late 99%", "at most");
+                           threads, rounds, "a call, and the main thread", "median", "late 99%", "at most")
+            << std::flush;
   for (const char* pattern : kGrepPatterns) report("grep", pattern, repeat(grep, pattern));
   report("grep", ".", repeat(grep, "."));
   for (const char* pattern : kGlobPatterns) report("glob", pattern, repeat(glob, pattern));

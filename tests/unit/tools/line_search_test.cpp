@@ -124,7 +124,15 @@ TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
       {"a{1001}", "at most 1000"},
       {"((a{100}){100}){100}", "1000"},
       {"a\\Z", "\\z"},
+      {"(?P=name)", "back-references"},
+      {"\\k<name>", "back-references"},
+      {"(?>a)", "atomic groups are not supported nor needed"},
+      {"a++", "repetition of a repetition"},
+      {"\\pL{1000}", "the pattern is too large"},
+      {"(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}a?", "the pattern is too large"},
   };
+  CHECK(LineSearch::compile(std::string(100'000, 'a')).error() ==
+        "the pattern has 100000 bytes; at most 16384 are possible");
   for (const auto& row : rows) {
     CAPTURE(row.pattern);
     const auto search = LineSearch::compile(row.pattern);
