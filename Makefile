@@ -7,7 +7,7 @@ TEST_SESSION := $(BUILD)/tests/session_server/test-session
 JOBS ?= $(shell nproc)
 
 .PHONY: help deps build release asan tsan demo test test-unit test-sessions test-peer format \
-	check-format bench bench-search soak clean
+	check-format bench bench-search soak check-ignore-linux clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -57,12 +57,15 @@ bench: release ## whole sessions beside the SDK's worker, and the cost of a bash
 	@tests/bench/session.sh build/release/tests/bench/session_bench build/release/worker/sandbox-worker
 
 bench-search: release ## glob and grep beside ripgrep and fd
-	@cmake --build --preset release -j $(JOBS) --target search_bench
-	@tests/bench/search.sh build/release/tests/bench/search_bench
+	@cmake --build --preset release -j $(JOBS) --target search_bench search_tool_bench
+	@tests/bench/search.sh build/release/tests/bench
 
 SOAK_SECONDS ?= 600
 soak: build ## one long session under faults, SOAK_SECONDS=600; not part of `make test`
 	@cmake --build --preset dev -j $(JOBS) --target soak >/dev/null && $(BUILD)/tests/soak/soak $(SOAK_SECONDS)
+
+check-ignore-linux: build ## the ignore rules beside git's, on the Linux source tree
+	@tests/bench/check-ignore.sh $(BUILD)/tests/bench/check_ignore
 
 clean: ## remove every build
 	@rm -rf build

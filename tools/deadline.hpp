@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <stop_token>
@@ -13,6 +14,15 @@ class Deadline {
   /// A `limit` of zero is none.
   explicit Deadline(std::stop_token stop = {}, std::chrono::nanoseconds limit = {})
       : stop_(std::move(stop)), at_(limit.count() > 0 ? Clock::now() + limit : Clock::time_point::max()) {}
+
+  /// One that passes after half of the time that is left, for a first step that must leave time for the next.
+  Deadline half() const {
+    if (at_ == Clock::time_point::max()) return Deadline(stop_);
+    return Deadline(stop_, std::max(std::chrono::nanoseconds(1), (at_ - Clock::now()) / 2));
+  }
+
+  /// Notes that something was left out because a part of the time was over.
+  void cut() const noexcept { ended_.store(true, std::memory_order_relaxed); }
 
   /// Cheap enough to be asked for each file; once true it stays true.
   bool passed() const noexcept {

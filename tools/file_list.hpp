@@ -10,7 +10,7 @@
 
 namespace sandbox_worker::tools {
 
-/// The files of a tree in the order of their paths, byte by byte. Takes their names and 8 bytes for each.
+/// The files of a tree in the order of their paths, byte by byte. Takes their names and 12 bytes for each.
 class FileList {
  public:
   struct File {
@@ -18,8 +18,9 @@ class FileList {
     std::uint32_t name;
   };
 
-  /// Lists what `walk` doesn't find ignored. `ignored` gets the number of ignored files seen on the way.
-  static FileList collect(Walk& walk, std::uint64_t& ignored);
+  /// Lists what `walk` doesn't find ignored. `ignored` gets the number of ignored files seen on the way. When
+  /// `deadline` passes, the list has no more than some of the files.
+  static FileList collect(Walk& walk, const Deadline& deadline, std::uint64_t& ignored);
 
   const std::vector<File>& files() const noexcept { return files_; }
   /// Relative to the root: "" or "src/lib/".
@@ -35,8 +36,8 @@ class FileList {
   };
   class Collector;
 
-  void link();
-  void flatten();
+  void link(const Deadline& deadline);
+  void flatten(const Deadline& deadline);
 
   std::vector<Directory> directories_;
   std::vector<File> files_;

@@ -21,14 +21,14 @@ constexpr std::size_t kBuffer = 256 * 1024;
 constexpr std::size_t kMaxLine = 1024 * 1024;
 constexpr std::size_t kMaxWhole = 16 * 1024 * 1024;
 constexpr std::size_t kLookedAt = 8 * 1024;
-// Text between two looks at the deadline: at the automaton's slowest, some MB/s, a few milliseconds.
-constexpr std::size_t kBlock = 64 * 1024;
+// Text between two looks at the deadline, unless a pattern's window is smaller.
+constexpr std::size_t kMaxBlock = 64 * 1024;
 
 /// Searches consecutive pieces of a text and knows which line each begins with.
 class TextSearch {
  public:
   TextSearch(const LineSearch& search, const Deadline& deadline, const FileSearcher::OnHit& on_hit)
-      : search_(search), deadline_(deadline), on_hit_(on_hit) {}
+      : search_(search), deadline_(deadline), on_hit_(on_hit), block_(std::min(search.window(), kMaxBlock)) {}
 
   /// `text` begins at the beginning of a line; `last`: nothing follows it.
   bool run(std::string_view text, bool last) {
@@ -45,21 +45,27 @@ class TextSearch {
   }
 
  private:
-  static std::size_t block_size(std::string_view text) {
-    if (text.size() <= kBlock) return text.size();
-    const auto newline = text.rfind('\n', kBlock - 1);
+  std::size_t block_size(std::string_view text) const {
+    if (text.size() <= block_) return text.size();
+    const auto newline = text.rfind('\n', block_ - 1);
     return newline != std::string_view::npos ? newline + 1
-                                             : std::min(text.find('\n', kBlock), text.size() - 1) + 1;
+                                             : std::min(text.find('\n', block_), text.size() - 1) + 1;
   }
 
   void run_block(std::size_t begin, std::size_t size) {
     const std::string_view block = text_.substr(begin, size);
     if (search_.crosses_lines() && !search_.may_match(block)) return;
-    LineScan scan(search_, block);
+    LineScan scan(search_, block, deadline_);
     while (const auto hit = scan.next()) {
       count_to(begin + hit->begin);
-      on_hit_({line_, block.substr(hit->begin, hit->end - hit->begin), hit->match_begin - hit->begin,
-               hit->match_end - hit->begin});
+      FileHit found{.line = line_,
+                    .lines = block.substr(hit->begin, hit->end - hit->begin),
+                    .match_begin = hit->match_begin - hit->begin,
+                    .match_end = hit->match_end - hit->begin};
+      if (found.lines.size() > kLongLine && !search_.crosses_lines())
+        found.more = std::max<std::size_t>(scan.count_matches(*hit, kMaxCounted + 1), 1) - 1;
+      on_hit_(found);
+      if (deadline_.has_cut()) return;
     }
   }
 
@@ -72,6 +78,7 @@ class TextSearch {
   const LineSearch& search_;
   const Deadline& deadline_;
   const FileSearcher::OnHit& on_hit_;
+  const std::size_t block_;  // bytes
   std::string_view text_;
   std::size_t counted_ = 0;  // bytes of `text_` whose newlines are in `line_`
   std::uint64_t line_ = 1;
@@ -102,6 +109,14 @@ std::string utf8_of_utf16(std::string_view text) {
 
 }  // namespace
 
+bool gives_full_reads(int fd) {
+  // Others, such as /proc and what a program serves through FUSE, may give less than they have.
+  constexpr std::array<long, 5> kFullReads{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
+                                           OVERLAYFS_SUPER_MAGIC};
+  struct statfs status;
+  return ::fstatfs(fd, &status) == 0 && std::ranges::find(kFullReads, status.f_type) != kFullReads.end();
+}
+
 FileSearcher::FileSearcher() : buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)), size_(kBuffer) {}
 
 void FileSearcher::grow() {
@@ -115,15 +130,6 @@ void FileSearcher::shrink() {
   if (size_ <= kMaxLine) return;
   buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
   size_ = kBuffer;
-}
-
-void FileSearcher::begin_directory(int fd) {
-  // Others, such as /proc and what a program serves through FUSE, may give less than they have.
-  constexpr std::array<long, 5> kFullReads{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
-                                           OVERLAYFS_SUPER_MAGIC};
-  struct statfs status;
-  short_read_is_last_ =
-      ::fstatfs(fd, &status) == 0 && std::ranges::find(kFullReads, status.f_type) != kFullReads.end();
 }
 
 // False at the end of the file, or where it can't be read further.

@@ -17,7 +17,15 @@ struct FileHit {
   std::string_view lines;   // whole, without the last newline
   std::size_t match_begin;  // in `lines`
   std::size_t match_end;
+  std::size_t more = 0;  // further matches in it, if it is one long line; at most kMaxCounted
 };
+
+/// Lines of more bytes have their matches counted, up to so many.
+inline constexpr std::size_t kLongLine = 2000;
+inline constexpr std::size_t kMaxCounted = 100;
+
+/// Whether a read from a file of the file system of `fd` gives all that was asked for, unless the file ends.
+bool gives_full_reads(int fd);
 
 enum class FileOutcome { searched, binary, unreadable };
 
@@ -30,9 +38,9 @@ class FileSearcher {
 
   FileSearcher();
 
-  /// Learns whether files of the file system of `fd` have been read when less comes than was asked for, which
-  /// saves a system call for each; else they are read until nothing comes.
-  void begin_directory(int fd);
+  /// Whether the next files are of a file system that gives full reads: then one that comes short is taken as
+  /// the last, which saves a system call for each file. Else they are read until nothing comes.
+  void expect_full_reads(bool full) noexcept { short_read_is_last_ = full; }
 
   /// `fd` is at the beginning of a file. A file with a NUL in its first 8 KiB is binary and isn't searched,
   /// unless it is UTF-16 with a byte order mark, which is searched as UTF-8.

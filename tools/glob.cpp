@@ -9,9 +9,8 @@
 
 #include "tools/deadline.hpp"
 #include "tools/glob_search.hpp"
-#include "tools/input.hpp"
 #include "tools/match_text.hpp"
-#include "tools/offload.hpp"
+#include "tools/search_call.hpp"
 #include "tools/search_notes.hpp"
 
 namespace sandbox_worker::tools {
@@ -68,14 +67,10 @@ std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_
 }  // namespace
 
 boost::asio::awaitable<ToolResult> Glob::run(nlohmann::json input) {
-  Input in("glob", std::move(input));
-  std::string pattern = in.required_string("pattern");
-  std::string path = in.optional_string("path").value_or(".");
-  if (in.failed()) co_return in.error();
-  auto work = [this, pattern = std::move(pattern), path = std::move(path)](std::stop_token stop) {
-    return search(pattern, path, std::move(stop));
-  };
-  co_return co_await offload(options_.pool, std::move(work));
+  return run_search_call(name(), std::move(input), options_.pool,
+                         [this](std::string_view pattern, std::string_view path, std::stop_token stop) {
+                           return search(pattern, path, std::move(stop));
+                         });
 }
 
 ToolResult Glob::search(std::string_view given, std::string_view path, std::stop_token stop) const {

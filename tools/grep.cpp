@@ -8,8 +8,7 @@
 #include "tools/deadline.hpp"
 #include "tools/grep_report.hpp"
 #include "tools/grep_search.hpp"
-#include "tools/input.hpp"
-#include "tools/offload.hpp"
+#include "tools/search_call.hpp"
 #include "tools/search_notes.hpp"
 
 namespace sandbox_worker::tools {
@@ -35,14 +34,10 @@ std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
 }  // namespace
 
 boost::asio::awaitable<ToolResult> Grep::run(nlohmann::json input) {
-  Input in("grep", std::move(input));
-  std::string pattern = in.required_string("pattern");
-  std::string path = in.optional_string("path").value_or(".");
-  if (in.failed()) co_return in.error();
-  auto work = [this, pattern = std::move(pattern), path = std::move(path)](std::stop_token stop) {
-    return search(pattern, path, std::move(stop));
-  };
-  co_return co_await offload(options_.pool, std::move(work));
+  return run_search_call(name(), std::move(input), options_.pool,
+                         [this](std::string_view pattern, std::string_view path, std::stop_token stop) {
+                           return search(pattern, path, std::move(stop));
+                         });
 }
 
 ToolResult Grep::search(std::string_view pattern, std::string_view path, std::stop_token stop) const {

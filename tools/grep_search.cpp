@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <utility>
@@ -17,7 +18,7 @@ namespace {
 
 // Files that a thread takes at once: enough to be seldom in each other's way, few enough to end together.
 constexpr std::size_t kMaxFilesAtOnce = 32;
-constexpr std::size_t kSharesOfThread = 16;
+constexpr std::size_t kSharesOfThread = 32;
 // A chunk over this size is handed on before its files are done.
 constexpr std::size_t kMaxChunk = 1024 * 1024;
 // Entries of ignored directories that are counted to say how many files were left out; some 50 ms.
@@ -59,6 +60,40 @@ void count(GrepCounts& counts, FileOutcome outcome) {
   if (outcome == FileOutcome::unreadable) ++counts.unreadable;
 }
 
+/// The directories that were opened last. In the order of the paths a directory's files surround those of its
+/// subdirectories, so one is often asked for again.
+class OpenDirectories {
+ public:
+  struct Place {
+    UniqueFd fd;  // none: it can't be opened
+    bool full_reads = false;
+  };
+
+  OpenDirectories(int root, const FileList& list) : root_(root), list_(list) {}
+
+  const Place& of(FileList::File file) {
+    Slot& slot = slots_[file.directory % slots_.size()];
+    if (!slot.used || slot.directory != file.directory) {
+      slot.place.fd = open_without_links(root_, list_.directory(file), O_PATH | O_DIRECTORY);
+      slot.place.full_reads = slot.place.fd && gives_full_reads(slot.place.fd.get());
+      slot.directory = file.directory;
+      slot.used = true;
+    }
+    return slot.place;
+  }
+
+ private:
+  struct Slot {
+    bool used = false;
+    std::uint32_t directory = 0;
+    Place place;
+  };
+
+  const int root_;
+  const FileList& list_;
+  std::array<Slot, 8> slots_;
+};
+
 /// One thread's share of a search through a list of files.
 class Worker {
  public:
@@ -68,7 +103,8 @@ class Worker {
         deadline_(deadline),
         list_(list),
         at_once_(std::clamp<std::size_t>(list.files().size() / (place.threads * kSharesOfThread), 1,
-                                         kMaxFilesAtOnce)) {}
+                                         kMaxFilesAtOnce)),
+        directories_(place.fd.get(), list) {}
 
   GrepCounts run(std::atomic<std::uint64_t>& next, OrderedOutput& output) {
     GrepCounts counts;
@@ -92,15 +128,12 @@ class Worker {
 
  private:
   FileOutcome search_file(FileList::File file, Piece& piece) {
-    if (!directory_ || file.directory != directory_index_) {
-      directory_ = open_without_links(place_.fd.get(), list_.directory(file), O_PATH | O_DIRECTORY);
-      directory_index_ = file.directory;
-      searcher_.begin_directory(directory_.get());
-    }
+    const auto& directory = directories_.of(file);
     const char* const name = list_.name(file);
     constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    const UniqueFd fd(directory_ ? ::openat(directory_.get(), name, kFlags) : -1);
+    const UniqueFd fd(directory.fd ? ::openat(directory.fd.get(), name, kFlags) : -1);
     if (!fd) return FileOutcome::unreadable;
+    searcher_.expect_full_reads(directory.full_reads);
     piece.begin_file();
     path_.clear();
     const auto outcome = searcher_.search(fd.get(), search_, deadline_, [&](const FileHit& hit) {
@@ -118,8 +151,7 @@ class Worker {
   const std::size_t at_once_;  // files
 
   FileSearcher searcher_;
-  UniqueFd directory_;
-  std::uint32_t directory_index_ = 0;
+  OpenDirectories directories_;
   std::string path_;
 };
 
@@ -164,9 +196,12 @@ GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadli
   });
   if (!place.directory) return grep_file(search, place, deadline, output);
   GrepCounts counts;
+  // Listing an endless tree may not take all the time, or nothing would be found.
+  const Deadline listing = deadline.half();
   Walk walk({.root = place.fd.get(), .outer = place.outer, .pool = place.pool, .threads = place.threads},
-            deadline);
-  const FileList list = FileList::collect(walk, counts.ignored);
+            listing);
+  const FileList list = FileList::collect(walk, deadline, counts.ignored);
+  const bool all_listed = !listing.has_cut();
   std::atomic<std::uint64_t> next = 0;
   std::mutex mutex;
   fan_out(place.pool, place.threads, [&](unsigned) {
@@ -176,10 +211,11 @@ GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadli
   });
   if (!found) {
     std::atomic<std::uint64_t> ignored = 0;
-    counts.more_ignored =
-        !walk.run_ignored([&] { return std::make_unique<IgnoredCounter>(ignored); }, kMaxIgnored);
+    const bool all = walk.run_ignored([&] { return std::make_unique<IgnoredCounter>(ignored); }, kMaxIgnored);
+    counts.more_ignored = !all || listing.has_cut();
     counts.ignored += ignored;
   }
+  if (!all_listed) deadline.cut();
   return counts;
 }
 

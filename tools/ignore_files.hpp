@@ -2,16 +2,16 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
+#include "tools/git_excludes.hpp"
 #include "tools/ignore_rules.hpp"
 #include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
 
-/// Which of the files that say what to ignore a listing of a directory has shown.
+/// Which of the files that say what to ignore are in a directory, as a listing of it has shown.
 struct IgnoreFiles {
   bool dot_ignore = false;
   bool gitignore = false;
@@ -22,6 +22,9 @@ struct IgnoreFiles {
     gitignore = gitignore || name == ".gitignore";
     git = git || name == ".git";
   }
+
+  /// Asks for each by its name.
+  static IgnoreFiles in(int directory) noexcept;
 };
 
 /// The scope of the directory `fd`, whose path is `base` bytes long (with its slash); `above` where it has no
@@ -31,20 +34,13 @@ std::shared_ptr<const IgnoreScope> read_scope(int fd, IgnoreFiles present, std::
 
 /// What holds at a directory before its own files are read.
 struct OuterScope {
-  std::shared_ptr<const IgnoreScope> scope;  // null: nothing is ignored
-  std::string prefix;                        // of the directory below the outermost scope: "" or "src/lib/"
+  std::shared_ptr<const IgnoreScope> scope;
+  std::string prefix;  // of the directory below the outermost scope: "" or "src/lib/"
 };
 
 /// Collects the rules above the directory `path` (absolute), as far up as `open_directory` opens. A directory
 /// that these rules ignore was named by the caller all the same: then they don't hold in it.
-OuterScope read_outer_scope(const std::string& path, std::shared_ptr<const IgnoreRules> global,
+OuterScope read_outer_scope(const std::string& path, UserExcludes user,
                             const std::function<UniqueFd(const std::string&)>& open_directory);
-
-/// git's core.excludesFile: what the configuration in `home` or `xdg_config` (which may be empty) names, else
-/// git/ignore in `xdg_config`, which is `home`/.config when empty.
-std::shared_ptr<const IgnoreRules> read_global_rules(const std::string& home, const std::string& xdg_config);
-
-/// The value of core.excludesFile in a git configuration file; the last one counts.
-std::optional<std::string> excludes_file_of(std::string_view configuration);
 
 }  // namespace sandbox_worker::tools

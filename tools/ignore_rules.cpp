@@ -64,10 +64,12 @@ bool is_ignored(const IgnoreScope* scope, std::string_view path, std::string_vie
     if (own != IgnoreDecision::none) return own == IgnoreDecision::ignored;
     if (in_repository && git == IgnoreDecision::none) {
       git = at->gitignore.decide(below, name, is_directory);
-      if (user == IgnoreDecision::none) user = at->exclude.decide(below, name, is_directory);
+    }
+    if (in_repository && user == IgnoreDecision::none) {
+      user = at->exclude.decide(below, name, is_directory);
+      if (at->global && user == IgnoreDecision::none) user = at->global->decide(below, name, is_directory);
     }
     if (at->repository) in_repository = false;
-    if (at->global && user == IgnoreDecision::none) user = at->global->decide(below, name, is_directory);
   }
   return (git != IgnoreDecision::none ? git : user) == IgnoreDecision::ignored;
 }

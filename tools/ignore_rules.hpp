@@ -40,6 +40,8 @@ class IgnoreRules {
   std::vector<std::uint32_t> in_order_;  // all others
 };
 
+struct UserExcludes;
+
 /// The rules that hold in a directory: its own, those of the directories above it, and the user's.
 struct IgnoreScope {
   std::shared_ptr<const IgnoreScope> above;
@@ -48,7 +50,9 @@ struct IgnoreScope {
   IgnoreRules dot_ignore;   // .ignore
   IgnoreRules gitignore;    // .gitignore
   IgnoreRules exclude;      // .git/info/exclude
-  std::shared_ptr<const IgnoreRules> global;  // git's core.excludesFile; only in the outermost scope
+  // git's core.excludesFile, in a repository and in the outermost scope; null: none.
+  std::shared_ptr<const IgnoreRules> global;
+  std::shared_ptr<const UserExcludes> user;  // for the repositories that a walk meets; null: none
 };
 
 /// Whether git (or a .ignore file, which goes first) ignores `path`, as far as the path itself is concerned:

@@ -1,5 +1,6 @@
 #include "tools/line_search.hpp"
 
+#include <fmt/format.h>
 #include <re2/re2.h>
 
 #include <algorithm>
@@ -20,8 +21,19 @@ constexpr std::size_t npos = std::string_view::npos;
 // Program and automata of one expression. RE2's own default, which is enough for alternations of thousands of
 // words; twice that (text and bytes) is what a search may take.
 constexpr std::int64_t kMaxMemory = 8 << 20;
-// Analysing longer ones takes more time than a prefilter saves.
-constexpr std::size_t kMaxAnalysed = 16 * 1024;
+// RE2 can't be interrupted while it compiles, which takes the square of the number of optional parts: 60 ms
+// for so many, 6 s for ten times as many. No pattern is that long on purpose.
+constexpr std::size_t kMaxPattern = 16 * 1024;
+constexpr std::size_t kMaxOptionalParts = 5000;
+// For patterns that were not understood: fewer parts fit.
+constexpr std::int64_t kMaxMemoryUnseen = 512 << 10;
+
+// Steps of an automaton that is simulated state by state, as RE2 does when its memory is used up: at most one
+// for each byte and instruction, of up to 10 ns, so a window takes less than 50 ms. Others take 1 ns a byte.
+constexpr std::size_t kMaxSteps = 4'000'000;
+// Where lines may be crossed, matches are longer; there a cancel may take longer too.
+constexpr std::size_t kMaxStepsOverLines = 16 * kMaxSteps;
+constexpr std::size_t kMinWindow = 512;
 
 // Where a match is says which part of a line to show; shorter ones are shown whole, and looking twice is
 // saved.
@@ -71,6 +83,32 @@ bool is_valid_utf8(std::string_view text) {
   return valid_utf8_prefix(text) == text.size();
 }
 
+/// Looks for a match in [begin, end) of `text`, in windows that overlap by half.
+class WindowedMatch {
+ public:
+  WindowedMatch(const RE2& regex, std::size_t window, const Deadline& deadline)
+      : regex_(regex), window_(window), deadline_(deadline) {}
+
+  /// Fills in `match` if `located`.
+  bool find(std::string_view text, std::size_t begin, std::size_t end, std::string_view& match,
+            bool located) const {
+    re2::StringPiece place;
+    for (std::size_t from = begin;; from += window_ / 2) {
+      const std::size_t to = std::min(end, from + window_);
+      if (regex_.Match(piece(text), from, to, RE2::UNANCHORED, &place, located ? 1 : 0)) {
+        if (located) match = {place.data(), place.size()};
+        return true;
+      }
+      if (to == end || deadline_.passed()) return false;
+    }
+  }
+
+ private:
+  const RE2& regex_;
+  const std::size_t window_;
+  const Deadline& deadline_;
+};
+
 }  // namespace
 
 struct LineSearch::Engine {
@@ -78,6 +116,7 @@ struct LineSearch::Engine {
   bool crosses_lines = false;
   bool ascii_only = false;  // `text` serves for bytes as well
   bool complete = false;    // what `finder` finds is a match
+  std::size_t window = 0;
   std::optional<ByteFinder> finder;
   std::unique_ptr<RE2> text;
   mutable std::once_flag bytes_made;
@@ -107,11 +146,19 @@ bool LineSearch::may_match(std::string_view text) const {
   return !engine_->finder || engine_->finder->find(text, 0) != npos;
 }
 
+std::size_t LineSearch::window() const noexcept {
+  return engine_->window;
+}
+
 std::expected<LineSearch, std::string> LineSearch::compile(std::string_view pattern) {
+  if (pattern.size() > kMaxPattern) {
+    return std::unexpected(
+        fmt::format("the pattern has {} bytes; at most {} are possible", pattern.size(), kMaxPattern));
+  }
   auto engine = std::make_unique<Engine>();
-  std::optional<RegexTree> tree;
-  if (pattern.size() <= kMaxAnalysed) tree = parse_regex(pattern);
+  const std::optional<RegexTree> tree = parse_regex(pattern);
   if (tree) {
+    if (optional_parts(tree->root) > kMaxOptionalParts) return std::unexpected(regex_too_large_text());
     engine->crosses_lines = tree->crosses_lines;
     engine->ascii_only = tree->ascii_only;
     RequiredBytes required = required_bytes(tree->root);
@@ -120,7 +167,8 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     if (!required.any_of.empty()) engine->finder.emplace(std::move(required.any_of));
   }
   const auto encoding = engine->ascii_only ? RE2::Options::EncodingLatin1 : RE2::Options::EncodingUTF8;
-  const auto options = options_for(encoding, engine->crosses_lines);
+  auto options = options_for(encoding, engine->crosses_lines);
+  if (!tree) options.set_max_mem(kMaxMemoryUnseen);
   engine->pattern = with_line_ends(pattern, tree ? tree->line_ends : std::vector<std::size_t>{});
   engine->text = std::make_unique<RE2>(piece(engine->pattern), options);
   if (!engine->text->ok()) {
@@ -131,6 +179,9 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     reason = reason.substr(0, reason.find(": "));
     return std::unexpected(regex_error_text(pattern, reason, failed.error_arg()));
   }
+  const auto instructions = static_cast<std::size_t>(std::max(1, engine->text->ProgramSize()));
+  const std::size_t steps = engine->crosses_lines ? kMaxStepsOverLines : kMaxSteps;
+  engine->window = std::max(steps / instructions, kMinWindow);
   return LineSearch(std::move(engine));
 }
 
@@ -149,9 +200,9 @@ bool LineScan::is_utf8() {
 std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) const {
   const std::string_view line = text_.substr(begin, end - begin);
   const RE2& regex = engine_.ascii_only || is_valid_utf8(line) ? *engine_.text : engine_.for_bytes();
-  re2::StringPiece match = piece(line);
-  const int located = line.size() > kMaxUnlocated ? 1 : 0;
-  if (!regex.Match(piece(line), 0, line.size(), RE2::UNANCHORED, &match, located)) return std::nullopt;
+  std::string_view match = line;
+  const WindowedMatch matcher(regex, engine_.window, deadline_);
+  if (!matcher.find(line, 0, line.size(), match, line.size() > kMaxUnlocated)) return std::nullopt;
   const auto at = begin + static_cast<std::size_t>(match.data() - line.data());
   return LineHit{begin, end, at, at + match.size()};
 }
@@ -183,9 +234,9 @@ std::optional<LineHit> LineScan::next_by_line() {
 std::optional<LineHit> LineScan::next_by_automaton() {
   if (at_ >= text_.size()) return std::nullopt;
   const RE2& regex = engine_.ascii_only || is_utf8() ? *engine_.text : engine_.for_bytes();
-  re2::StringPiece match;
-  const bool found = regex.Match(piece(text_), at_, text_.size(), RE2::UNANCHORED, &match, 1);
-  if (!found) return at_ = text_.size(), std::nullopt;
+  std::string_view match;
+  const WindowedMatch matcher(regex, engine_.window, deadline_);
+  if (!matcher.find(text_, at_, text_.size(), match, true)) return at_ = text_.size(), std::nullopt;
   const auto match_begin = static_cast<std::size_t>(match.data() - text_.data());
   const auto match_end = match_begin + match.size();
   // Behind the last newline there is no line, though an empty match fits there.
@@ -197,6 +248,20 @@ std::optional<LineHit> LineScan::next_by_automaton() {
   const std::size_t end = std::min(text_.find('\n', last), text_.size());
   at_ = end + 1;
   return LineHit{begin, end, match_begin, match_end};
+}
+
+std::size_t LineScan::count_matches(const LineHit& hit, std::size_t max) const {
+  const std::string_view line = text_.substr(hit.begin, hit.end - hit.begin);
+  const RE2& regex = engine_.ascii_only || is_valid_utf8(line) ? *engine_.text : engine_.for_bytes();
+  const WindowedMatch matcher(regex, engine_.window, deadline_);
+  std::size_t count = 0;
+  for (std::size_t at = 0; at <= line.size() && count < max && !deadline_.passed(); ++count) {
+    std::string_view match;
+    if (!matcher.find(line, at, line.size(), match, true)) break;
+    const auto end = static_cast<std::size_t>(match.data() - line.data()) + match.size();
+    at = match.empty() ? end + 1 : end;
+  }
+  return count;
 }
 
 }  // namespace sandbox_worker::tools

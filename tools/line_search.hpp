@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "tools/deadline.hpp"
+
 namespace sandbox_worker::tools {
 
 /// A match and the whole lines that hold it, as offsets into the text that was searched. Of a short line, up
@@ -35,6 +37,10 @@ class LineSearch {
   /// Whether it could match somewhere in `text`: false is certain, true is a guess.
   bool may_match(std::string_view text) const;
 
+  /// Bytes that the automaton goes through at once; a cancel waits for so many. In longer lines (and texts
+  /// that may be crossed) matches of up to half of it are found, wherever they are, and longer ones mostly.
+  std::size_t window() const noexcept;
+
  private:
   friend class LineScan;
   struct Engine;
@@ -47,10 +53,15 @@ class LineSearch {
 /// what isn't valid UTF-8 in it is searched as bytes.
 class LineScan {
  public:
-  /// Both must outlive the scan.
-  LineScan(const LineSearch& search, std::string_view text) : engine_(*search.engine_), text_(text) {}
+  /// All must outlive the scan.
+  LineScan(const LineSearch& search, std::string_view text, const Deadline& deadline)
+      : engine_(*search.engine_), text_(text), deadline_(deadline) {}
 
+  /// None at the end, and soon after the deadline has passed.
   std::optional<LineHit> next();
+
+  /// How many matches the line of `hit` has, up to `max`.
+  std::size_t count_matches(const LineHit& hit, std::size_t max) const;
 
  private:
   std::optional<LineHit> next_candidate();
@@ -61,6 +72,7 @@ class LineScan {
 
   const LineSearch::Engine& engine_;
   const std::string_view text_;
+  const Deadline& deadline_;
   std::size_t at_ = 0;
   std::optional<bool> utf8_;
 };

@@ -210,8 +210,8 @@ Facts facts_of(const RegexNode& node) {
 
 double share_of(const ByteSet& set) {
   double share = 0;
-  for (std::size_t c = 0; c < 256; ++c) {
-    if (set[c]) share += (c < 128 ? kFrequency[c] + 0.3 : 1.0) / 10'000;
+  for (std::size_t c = set._Find_first(); c < set.size(); c = set._Find_next(c)) {
+    share += (c < 128 ? kFrequency[c] + 0.3 : 1.0) / 10'000;
   }
   return std::min(share, 1.0);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "tools/search_notes.hpp"
 #include "tools/utf8.hpp"
 #include "tools/utf8_step.hpp"
 
@@ -21,13 +22,19 @@ std::size_t skip_characters(std::string_view text, std::size_t at, std::size_t c
 }
 
 // A third of what is shown precedes the match.
-void append_part_around(std::string& out, std::string_view line, std::size_t match) {
+void append_part_around(std::string& out, std::string_view line, std::size_t match, std::size_t more) {
   std::size_t begin = match - std::min(match, kMaxShownLine / 3);
   while (begin > 0 && begin < line.size() && is_continuation(line[begin])) --begin;
   const std::size_t end = skip_characters(line, begin, kMaxShownLine);
   if (begin > 0) fmt::format_to(std::back_inserter(out), "[{} bytes cut]…", begin);
   append_valid_utf8(out, line.substr(begin, end - begin));
-  if (end < line.size()) fmt::format_to(std::back_inserter(out), "…[{} bytes cut]", line.size() - end);
+  if (end == line.size()) return;
+  fmt::format_to(std::back_inserter(out), "…[{} bytes cut", line.size() - end);
+  if (more > 0) {
+    fmt::format_to(std::back_inserter(out), "; {}{} in this line", more == kMaxCounted ? "at least " : "",
+                   counted(more, "more match", "more matches"));
+  }
+  out += ']';
 }
 
 }  // namespace
@@ -53,7 +60,7 @@ std::size_t append_match(std::string& out, std::string_view path, const FileHit&
     if (line.size() <= kMaxShownLine || skip_characters(line, 0, kMaxShownLine) == line.size()) {
       append_valid_utf8(out, line);
     } else {
-      append_part_around(out, line, match);
+      append_part_around(out, line, match, hit.more);
     }
     out += '\n';
   }

@@ -48,9 +48,14 @@ std::string_view advice_for(std::string_view part) {
 
 }  // namespace
 
+std::string regex_too_large_text() {
+  return "the pattern is too large, with its repetitions multiplied: it needs more time or memory than a "
+         "search may "
+         "use; use a shorter one";
+}
+
 std::string regex_error_text(std::string_view pattern, std::string_view reason, std::string_view part) {
-  if (reason.starts_with("pattern too large"))
-    return "the pattern is too large: it needs more memory than a search may use; use a shorter one";
+  if (reason.starts_with("pattern too large")) return regex_too_large_text();
   if (reason == "bad repetition operator") {
     return fmt::format("a repetition of a repetition ({}) is not supported; put the inner one in (?:…)",
                        part);

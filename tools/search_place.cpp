@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "tools/workspace.hpp"
 
@@ -38,8 +39,9 @@ std::expected<SearchPlace, PathError> open_search_place(const SearchOptions& opt
                     .pool = options.pool,
                     .threads = options.threads};
   if (place.directory) {
-    place.outer =
-        read_outer_scope(place.path, read_global_rules(options.home, options.xdg_config), open_directory);
+    auto user = read_user_excludes(
+        {.home = options.home, .xdg_config = options.xdg_config, .system = "/etc/gitconfig"});
+    place.outer = read_outer_scope(place.path, std::move(user), open_directory);
   }
   return place;
 }

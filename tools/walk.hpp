@@ -33,8 +33,8 @@ class WalkVisitor {
 };
 
 /// Walks a tree on several threads: regular files and directories only, no link is followed, .git is skipped,
-/// node_modules and what git would ignore are left for a second round. Memory grows with the number of
-/// directories waiting to be read, not with the number of files.
+/// node_modules and what git would ignore are left for a second round. Memory grows with the names of the
+/// directories that wait to be read, not with the number of files.
 class Walk {
  public:
   using MakeVisitor = std::function<std::unique_ptr<WalkVisitor>()>;
@@ -48,8 +48,7 @@ class Walk {
 
   Walk(Options options, const Deadline& deadline);
 
-  /// Visits everything that is not ignored; each thread has a visitor of its own, made by `make` on that
-  /// thread.
+  /// Visits everything that is not ignored. `make` makes visitors; each is used on the thread that made it.
   void run(const MakeVisitor& make);
 
   /// Visits what is below the ignored directories that run() met, up to `max_entries` of their entries.
@@ -57,17 +56,31 @@ class Walk {
   bool run_ignored(const MakeVisitor& make, std::int64_t max_entries);
 
  private:
+  using Scope = std::shared_ptr<const IgnoreScope>;
+
+  /// One directory to read.
   struct Task {
     std::string path;  // from the outermost scope on
-    std::shared_ptr<const IgnoreScope> scope;
+    Scope scope;
   };
-  struct Listing;  // one directory's entries
+  /// Directories of one directory, which wait.
+  struct Group {
+    std::string path;   // of the directory that they are in
+    std::string names;  // each with its slash and a NUL
+    Scope scope;
+    std::size_t next = 0;  // in `names`
+  };
+  struct Listing;  // some of a directory's entries
+  struct Found;    // what one directory gives to wait
 
-  void drain(WalkVisitor& visitor, bool ignored);
+  void walk(const MakeVisitor& make, bool ignored);
+  /// Reads directories, up to `most`. True: there are no more.
+  bool drain(WalkVisitor& visitor, bool ignored, std::size_t most);
   bool take(Task& task);
-  void give(std::vector<Task> found, std::vector<Task> ignored);
-  void read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, std::vector<Task>& found,
-            std::vector<Task>& left_out);
+  void give(Found found);
+  void read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, Found& found);
+  void visit(const Listing& listing, const Task& task, const Scope& scope, bool ignored, WalkVisitor& visitor,
+             Found& found);
 
   const Options options_;
   const Deadline& deadline_;
@@ -75,8 +88,8 @@ class Walk {
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
-  std::vector<Task> waiting_;  // a stack: depth first keeps it short
-  std::vector<Task> ignored_;
+  std::vector<Group> waiting_;  // a stack: depth first keeps it short
+  std::vector<Group> ignored_;
   std::size_t busy_ = 0;
 };
 

@@ -21,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/bench/search_patterns.hpp"
 #include "tools/glob_search.hpp"
 #include "tools/grep_search.hpp"
 #include "tools/match_text.hpp"
@@ -185,18 +186,18 @@ int main(int argc, char** argv) {
   boost::asio::thread_pool pool(threads);
   const Place place{root, Workspace::open(root, {}).value(), pool, threads};
   if (argc > 3) {
-    for (int round = 0; round < rounds; ++round) run_grep(place, argv[3]);
+    Times times;
+    for (int round = 0; round < rounds; ++round) {
+      times.measure(RUSAGE_SELF, [&] { return run_grep(place, argv[3]); });
+    }
+    std::cout << fmt::format("{}: median {:.2f} ms, least {:.2f}, {:.2f} of processor\n", argv[3],
+                             median(times.clock), std::ranges::min(times.clock), median(times.processor));
     return pool.join(), 0;
   }
-  const char* patterns[] = {
-      "EXPORT_SYMBOL_GPL\\(dev_.*\\)", "spin_lock_irqsave",   "TODO|FIXME|XXX", "\\bstruct\\s+\\w+_ops\\b",
-      "no_such_text_anywhere",         "[A-Z]{3,}_[0-9]{4,}", "(?i)deprecated", "^#include <linux/.*\\.h>$",
-      "kmalloc|kzalloc|kfree",
-  };
   std::cout << fmt::format("{}, {} threads, median of {} rounds, milliseconds\n", root, threads, rounds)
             << heading("grep", "rg", "lines");
   double sum = 0;
-  for (const std::string pattern : patterns) {
+  for (const std::string pattern : kGrepPatterns) {
     sum += compare(
         pattern, rounds, [&] { return run_grep(place, pattern); },
         [&] {
@@ -206,16 +207,16 @@ int main(int argc, char** argv) {
         });
   }
   std::cout << fmt::format("geometric mean {:.2f}\n",
-                           std::exp(sum / static_cast<double>(std::size(patterns))));
+                           std::exp(sum / static_cast<double>(std::size(kGrepPatterns))));
   std::cout << heading("glob", "fd", "files");
   sum = 0;
   struct GlobRow {
     std::string ours;
     std::string theirs;  // fd matches whole absolute paths
   };
-  const GlobRow globs[] = {{"**/*.h", "**/*.h"},
-                           {"drivers/**/Makefile", root + "/drivers/**/Makefile"},
-                           {"**/{Kconfig,Makefile}", "**/{Kconfig,Makefile}"}};
+  const GlobRow globs[] = {{kGlobPatterns[0], kGlobPatterns[0]},
+                           {kGlobPatterns[1], root + "/" + kGlobPatterns[1]},
+                           {kGlobPatterns[2], kGlobPatterns[2]}};
   for (const auto& row : globs) {
     sum += compare(
         row.ours, rounds, [&] { return run_glob(place, row.ours); },

@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text = input.substr(newline + 1);
   const auto search = LineSearch::compile(pattern);
   if (!search) return 0;
-  LineScan scan(*search, text);
+  const Deadline deadline;
+  LineScan scan(*search, text, deadline);
   std::size_t hits = 0;
   while (scan.next()) ++hits;
   const auto tree = parse_regex(pattern);

@@ -14,6 +14,15 @@ namespace sandbox_worker::testing {
 
 /// A new, empty workdir and what glob and grep need to search it.
 struct SearchTools {
+  SearchTools() = default;
+  explicit SearchTools(const std::filesystem::path& where) : dir(where) {}
+
+  /// Where thousands of files are made and removed in no time.
+  static std::filesystem::path in_memory() {
+    const std::filesystem::path shm = "/dev/shm";
+    return std::filesystem::is_directory(shm) ? shm : std::filesystem::temp_directory_path();
+  }
+
   TempDir dir;
   std::string root = std::filesystem::canonical(dir.path()).string();
   tools::Workspace workspace = tools::Workspace::open(root, {}).value();

@@ -74,6 +74,32 @@ TEST_CASE("grep: kinds of files") {
   CHECK(grep(tree, "foo", "binary") == "(no matches: the file is binary)");
 }
 
+TEST_CASE("grep: binary files are counted only when nothing else matched") {
+  SearchTools tree;
+  tree.write("binary", std::string("needle\0", 7));
+  tree.write("late", std::string(8192, 'x') + std::string("\nneedle\0\n", 9));
+  CHECK(has(grep(tree, "needle"), "late:2:needle"));
+  CHECK_FALSE(has(grep(tree, "needle"), "binary"));
+  CHECK(has(grep(tree, "nothing"), "[1 binary file not searched]"));
+}
+
+TEST_CASE("grep: UTF-16, with what is beyond its first plane and what is broken") {
+  SearchTools tree;
+  const std::string mark = "\xFF\xFE";
+  tree.write("pair", mark + std::string("\x3D\xD8\x00\xDE"
+                                        "a\0",
+                                        6));
+  tree.write("lone", mark + std::string("\x3D\xD8"
+                                        "a\0",
+                                        4));
+  tree.write("odd", mark + std::string("a\0b", 3));
+  CHECK(grep(tree, "^.a$") ==
+        "lone:1:\xEF\xBF\xBD"
+        "a\npair:1:\xF0\x9F\x98\x80"
+        "a\n");
+  CHECK(grep(tree, "^a$") == "odd:1:a\n");
+}
+
 TEST_CASE("grep: ignored files are counted when nothing was found, and searched when named") {
   SearchTools tree;
   tree.write(".gitignore", "build/\n*.log\n");
@@ -83,7 +109,10 @@ TEST_CASE("grep: ignored files are counted when nothing was found, and searched 
   tree.write("d", "hay\n");
   const std::string none = grep(tree, "needle");
   CHECK(none.starts_with("(no matches in 2 files)"));
-  CHECK(has(none, "[3 files ignored"));
+  CHECK(has(none,
+            "[3 files ignored by .gitignore and the like, or in node_modules, not searched; name the file or "
+            "its directory as path to search it]"));
+  CHECK_FALSE(has(grep(tree, "hay"), "ignored"));
   CHECK(grep(tree, "needle", "build") == "build/a:1:needle\n");
   CHECK(grep(tree, "needle", "c.log") == "c.log:1:needle\n");
   CHECK(grep(tree, "needle", "node_modules/m") == "node_modules/m/b:1:needle\n");
@@ -97,6 +126,37 @@ TEST_CASE("grep: a long line is cut around the match and hides no other") {
   CHECK(has(text, "bytes cut]"));
   CHECK(has(text, "\nmin.js:2:needle 2\n"));
   CHECK(text.size() < 2200);
+}
+
+TEST_CASE("grep: of a long line, the further matches are counted") {
+  SearchTools tree;
+  std::string line = "needle";
+  for (int i = 0; i < 12; ++i) line += std::string(1000, 'x') + "needle";
+  tree.write("twelve", line);
+  tree.write("one", std::string(5000, 'x') + "needle" + std::string(5000, 'y'));
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += "needle ";
+  tree.write("many", many);
+  CHECK(has(grep(tree, "needle", "twelve"), "…[10078 bytes cut; 12 more matches in this line]"));
+  CHECK(has(grep(tree, "n[e]+dle", "twelve"), "…[10078 bytes cut; 12 more matches in this line]"));
+  CHECK(has(grep(tree, "needle", "one"), "y…[3672 bytes cut]"));
+  CHECK(has(grep(tree, "needle", "many"), "at least 100 more matches in this line]"));
+  CHECK(has(grep(tree, "$", "twelve"), "needle\n"));
+  CHECK(has(grep(tree, "", "twelve"), "at least 100 more matches in this line]"));
+}
+
+TEST_CASE("grep: in long lines, what stands at the edge of a line and what is far from it") {
+  SearchTools tree;
+  const std::string x(700'000, 'x');
+  tree.write("a", x + "needle" + x + "end\nend\n");
+  // Large enough that the automaton gets the line in pieces.
+  const std::string many = "(?:\\pL{3}\\pL{3}|q)";
+  CHECK(has(grep(tree, many + "{2}end$"), "a:1:"));
+  CHECK(grep(tree, "^end" + many + "?").starts_with("a:2:end\n"));
+  CHECK(grep(tree, "\\bend" + many + "?").starts_with("a:2:end\n"));
+  CHECK(has(grep(tree, "xxn" + many + "xx"), "needlexx"));
+  CHECK(grep(tree, "^" + many + "?needle").starts_with("(no matches"));
+  CHECK(grep(tree, "xn" + many + "?e$").starts_with("(no matches"));
 }
 
 TEST_CASE("grep: files and lines of any size") {

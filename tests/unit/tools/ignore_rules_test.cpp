@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,12 +13,15 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/git_ignore.hpp"
+#include "tests/support/search_tools.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tools/ignore_files.hpp"
-#include "tools/walk.hpp"
 
 namespace fs = std::filesystem;
 using namespace sandbox_worker::tools;
+using sandbox_worker::testing::ignored_by_git;
+using sandbox_worker::testing::walk_with_rules;
 
 namespace {
 
@@ -31,60 +34,36 @@ void write(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-/// Notes every file of a walk and whether it is ignored.
-class Recorder final : public WalkVisitor {
- public:
-  explicit Recorder(std::map<std::string, bool>& files) : files_(files) {}
-  void enter(std::string_view path, int, bool) override { path_ = path; }
-  bool wants(std::string_view, bool) override { return true; }
-  void file(std::string_view name, bool ignored) override { files_[path_ + std::string(name)] = ignored; }
+enum class Repository { plain, linked_directory, worktree };
 
- private:
-  std::map<std::string, bool>& files_;
-  std::string path_;
-};
-
-std::map<std::string, bool> walked(const fs::path& root, const std::string& home = "") {
-  std::map<std::string, bool> files;
-  const Deadline deadline;
-  const UniqueFd fd(::open(root.c_str(), O_RDONLY | O_DIRECTORY));
-  auto outer =
-      read_outer_scope(root.string(), read_global_rules(home, ""), [](const auto&) { return UniqueFd(); });
-  Walk walk({.root = fd.get(), .outer = std::move(outer), .pool = {}, .threads = 1}, deadline);
-  const auto make = [&] { return std::make_unique<Recorder>(files); };
-  walk.run(make);
-  CHECK(walk.run_ignored(make, 1'000'000));
-  return files;
+void run(const std::string& command) {
+  REQUIRE_MESSAGE(std::system(command.c_str()) == 0, command);
 }
 
-// What git itself says about all files below `root`.
-std::set<std::string> ignored_by_git(const fs::path& root, const fs::path& home,
-                                     const std::map<std::string, bool>& files) {
-  const fs::path list = home / "list";
-  {
-    std::ofstream out(list, std::ios::binary);
-    for (const auto& [path, ignored] : files) out << path << '\0';
+/// Makes `root`, which exists, a repository; gives the directory that holds its info/exclude.
+fs::path make_repository(Repository kind, const fs::path& root, const fs::path& outside) {
+  const fs::path git = outside / "git";
+  switch (kind) {
+    case Repository::plain:
+      run("git init -q '" + root.string() + "'");
+      return root / ".git";
+    case Repository::linked_directory:  // as a submodule has it
+      run("git init -q --separate-git-dir '" + git.string() + "' '" + root.string() + "'");
+      return git;
+    case Repository::worktree:
+      run("git init -q --bare '" + git.string() + "'");
+      fs::create_directories(git / "worktrees/tree");
+      write(git / "worktrees/tree/HEAD", "ref: refs/heads/x\n");
+      write(git / "worktrees/tree/commondir", "../..\n");
+      write(git / "worktrees/tree/gitdir", (root / ".git").string() + "\n");
+      write(root / ".git", "gitdir: " + (git / "worktrees/tree").string() + "\n");
+      return git;
   }
-  const std::string command = "cd '" + root.string() + "' && HOME='" + home.string() +
-                              "' GIT_CONFIG_NOSYSTEM=1 git check-ignore --no-index -z --stdin <'" +
-                              list.string() + "'";
-  FILE* const pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::set<std::string> ignored;
-  std::string path;
-  for (int c = 0; (c = std::fgetc(pipe)) != EOF;) {
-    if (c != 0) {
-      path += static_cast<char>(c);
-    } else {
-      ignored.insert(std::exchange(path, {}));
-    }
-  }
-  ::pclose(pipe);
-  return ignored;
+  return {};
 }
 
 void compare_with_git(const fs::path& root, const fs::path& home, std::string_view rules) {
-  const auto files = walked(root, home.string());
+  const auto files = walk_with_rules(root, home.string());
   const auto expected = ignored_by_git(root, home, files);
   for (const auto& [path, ignored] : files) {
     CHECK_MESSAGE(ignored == (expected.count(path) == 1), path, " under\n", rules);
@@ -147,14 +126,14 @@ TEST_CASE("ignore_rules: one file") {
   }
 }
 
-TEST_CASE("ignore_rules: git agrees on generated trees") {
+TEST_CASE("ignore_rules: git agrees on generated trees, repositories, worktrees and submodules") {
   const std::vector<std::string> names = {"a", "b", "ab", "a.o", "b.c", ".x", "foobar", "a b", "bar"};
   const std::vector<std::string> pieces = {"a",    "b",  "*",  "?",   "**",  "/", "/",   "[ab]",
                                            "[!a]", "\\", ".o", "foo", "bar", " ", "*.c", "!"};
   std::mt19937 random(5);
   const auto any = [&](const auto& list) { return list[random() % list.size()]; };
-  for (int round = 0; round < 40; ++round) {
-    const sandbox_worker::testing::TempDir dir;
+  for (int round = 0; round < 60; ++round) {
+    const sandbox_worker::testing::TempDir dir(sandbox_worker::testing::SearchTools::in_memory());
     const fs::path root = dir.path() / "tree";
     const fs::path home = dir.path() / "home";
     fs::create_directories(home);
@@ -177,10 +156,14 @@ TEST_CASE("ignore_rules: git agrees on generated trees") {
       if (random() % 8 == 0) write(path / ".gitignore", rules());
     }
     write(root / ".gitignore", rules());
-    CHECK(std::system(("git init -q '" + root.string() + "'").c_str()) == 0);
-    write(root / ".git/info/exclude", rules());
+    const fs::path shared = make_repository(static_cast<Repository>(round % 3), root, dir.path());
+    write(shared / "info/exclude", rules());
     write(home / ".gitconfig", "[user]\n\tname = x\n[core]\n\texcludesFile = ~/mine # so\n");
     write(home / "mine", rules());
+    if (round % 2 == 0) {
+      std::ofstream(shared / "config", std::ios::app) << "[core]\nexcludesfile = \"~/its own\"\n";
+      write(home / "its own", rules());
+    }
     compare_with_git(root, home, all_rules);
   }
 }
@@ -192,7 +175,7 @@ TEST_CASE("ignore_rules: a .ignore file goes before git's, and counts without gi
   write(dir.path() / "x/a.o", "");
   write(dir.path() / "x/c.o", "");
   write(dir.path() / "b", "");
-  auto files = walked(dir.path());
+  auto files = walk_with_rules(dir.path());
   CHECK_FALSE(files["x/a.o"]);
   CHECK(files["x/c.o"]);
   CHECK(files["b"]);
@@ -204,7 +187,7 @@ TEST_CASE("ignore_rules: a repository inside another starts afresh") {
   write(dir.path() / "in/.git/HEAD", "");
   write(dir.path() / "in/a.o", "");
   write(dir.path() / "b.o", "");
-  auto files = walked(dir.path());
+  auto files = walk_with_rules(dir.path());
   CHECK_FALSE(files["in/a.o"]);
   CHECK(files["b.o"]);
   CHECK(files.count("in/.git/HEAD") == 0);
@@ -219,7 +202,7 @@ TEST_CASE("ignore_rules: a directory that was named is searched, whatever the ru
                                                  : UniqueFd();
   };
   const auto scope_of = [&](const char* name) {
-    return read_outer_scope((dir.path() / name).string(), nullptr, open_dir);
+    return read_outer_scope((dir.path() / name).string(), UserExcludes{}, open_dir);
   };
   for (const char* name : {"build", "dist"}) {
     const auto outer = scope_of(name);
@@ -242,14 +225,67 @@ TEST_CASE("ignore_rules: core.excludesFile in git's configuration") {
       {"[core] excludesfile = /a\n[core]\nexcludesfile = /b\n", "/b"},
       {"[other]\nexcludesfile = /a\n", nullptr},
       {"[core \"x\"]\nexcludesfile = /a\n", nullptr},
+      {"[core]\nexcludesfile =\n", ""},
+      {"[include]\npath = more\n", "in more"},
+      {"[include]\npath = more\n[core]\nexcludesfile = /a\n", "/a"},
+      {"[core]\nexcludesfile = /a\n[include]\npath = more\n", "in more"},
+      {"[includeIf \"gitdir:/x\"]\npath = more\n", nullptr},
       {"", nullptr},
   };
   for (const auto& row : rows) {
     CAPTURE(row.configuration);
-    const auto found = excludes_file_of(row.configuration);
+    const auto found = excludes_file_of(row.configuration, [](std::string path) { return "in " + path; });
     CHECK(found.has_value() == (row.expected != nullptr));
     if (found && row.expected) CHECK(*found == row.expected);
   }
+}
+
+TEST_CASE("ignore_rules: which of the user's files counts") {
+  const sandbox_worker::testing::TempDir dir;
+  write(dir / "system", "[core]\nexcludesfile = " + (dir / "of-system") + "\n");
+  for (const char* name : {"of-system", "home/own", "home/.config/git/ignore", "xdg/git/ignore", "home/more"})
+    write(dir.path() / name, fs::path(name).filename().string() + "-of-" + name[0]);
+  const auto ignores = [&](const GitConfiguration& configuration, std::string_view name) {
+    const auto user = read_user_excludes(configuration);
+    return user.rules && user.rules->decide(name, name, false) == IgnoreDecision::ignored;
+  };
+  const std::string home = dir / "home";
+  CHECK(ignores({.home = home, .xdg_config = "", .system = ""}, "ignore-of-h"));
+  CHECK(ignores({.home = home, .xdg_config = dir / "xdg", .system = ""}, "ignore-of-x"));
+  CHECK(ignores({.home = home, .xdg_config = "", .system = dir / "system"}, "of-system-of-o"));
+  CHECK_FALSE(ignores({.home = "", .xdg_config = "", .system = ""}, "ignore-of-h"));
+  write(dir.path() / "home/.gitconfig", "[include]\npath = included\n");
+  write(dir.path() / "home/included", "[core]\nexcludesfile = ~/more\n[include]\npath = ~/included\n");
+  CHECK(ignores({.home = home, .xdg_config = "", .system = dir / "system"}, "more-of-h"));
+  write(dir.path() / "home/.gitconfig", "[core]\nexcludesfile = ~/own\n");
+  CHECK(ignores({.home = home, .xdg_config = dir / "xdg", .system = dir / "system"}, "own-of-h"));
+}
+
+TEST_CASE("ignore_rules: the user's rules are relative to each repository") {
+  const sandbox_worker::testing::TempDir dir;
+  write(dir.path() / "home/.config/git/ignore", "/out\n");
+  for (const char* path : {"t/out", "t/in/out", "t/in/x/out", "t/y/out", "t/in/.git/HEAD"})
+    write(dir.path() / path, "");
+  auto files = walk_with_rules(dir.path() / "t", dir / "home");
+  CHECK(files["out"]);
+  CHECK(files["in/out"]);
+  CHECK_FALSE(files["in/x/out"]);
+  CHECK_FALSE(files["y/out"]);
+}
+
+TEST_CASE("ignore_rules: what stands in git's place and is no file of its own makes nothing wait") {
+  const sandbox_worker::testing::TempDir dir;
+  write(dir.path() / "a", "");
+  fs::create_directories(dir.path() / ".git/info");
+  for (const char* name : {".gitignore", ".ignore", ".git/info/exclude", ".git/config", ".git/commondir"})
+    REQUIRE(::mkfifo((dir / name).c_str(), 0600) == 0);
+  CHECK(walk_with_rules(dir.path(), "/dev/null").count("a") == 1);
+  fs::remove_all(dir.path() / ".git");
+  REQUIRE(::mkfifo((dir / ".git").c_str(), 0600) == 0);
+  CHECK(walk_with_rules(dir.path()).count("a") == 1);
+  fs::remove(dir.path() / ".git");
+  write(dir.path() / ".git", "gitdir: .git\n");
+  CHECK(walk_with_rules(dir.path()).count("a") == 1);
 }
 
 TEST_CASE("ignore_rules: hostile patterns end") {

@@ -15,7 +15,8 @@ std::vector<std::string> lines_of(std::string_view pattern, std::string_view tex
   const auto search = LineSearch::compile(pattern);
   REQUIRE_MESSAGE(search.has_value(), pattern);
   std::vector<std::string> out;
-  LineScan scan(*search, text);
+  const Deadline deadline;
+  LineScan scan(*search, text, deadline);
   while (const auto hit = scan.next()) {
     CHECK(hit->begin <= hit->match_begin);
     CHECK(hit->match_begin <= text.size());
@@ -123,7 +124,15 @@ TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
       {"a{1001}", "at most 1000"},
       {"((a{100}){100}){100}", "1000"},
       {"a\\Z", "\\z"},
+      {"(?P=name)", "back-references"},
+      {"\\k<name>", "back-references"},
+      {"(?>a)", "atomic groups are not supported nor needed"},
+      {"a++", "repetition of a repetition"},
+      {"\\pL{1000}", "the pattern is too large"},
+      {"(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}a?", "the pattern is too large"},
   };
+  CHECK(LineSearch::compile(std::string(100'000, 'a')).error() ==
+        "the pattern has 100000 bytes; at most 16384 are possible");
   for (const auto& row : rows) {
     CAPTURE(row.pattern);
     const auto search = LineSearch::compile(row.pattern);
@@ -144,7 +153,8 @@ TEST_CASE("line_search: hostile patterns end with an answer or an error") {
       CHECK_FALSE(search.error().empty());
       continue;
     }
-    LineScan scan(*search, text);
+    const Deadline deadline;
+    LineScan scan(*search, text, deadline);
     scan.next();
   }
 }

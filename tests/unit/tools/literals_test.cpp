@@ -94,6 +94,28 @@ TEST_CASE("regex_tree: where lines end, whether they may be crossed, and what is
   }
 }
 
+TEST_CASE("regex_tree: parts that may be left out or repeated, multiplied") {
+  struct Row {
+    const char* pattern;
+    std::size_t expected;
+  };
+  const Row rows[] = {
+      {"abc", 0},
+      {"a?b*c+", 3},
+      {"a{5}", 0},
+      {"a{2,5}", 3},
+      {"(?:a?b*){10}", 20},
+      {"(a{1,10}){1,10}", 99},
+      {"(?:a?){1000}|b?", 1001},
+      {"(?:(?:a?){1000}){1000}", 1'000'000},
+      {"(?:(?:(?:(?:a?){1000}){1000}){1000}){1000}", 1'000'000'000},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.pattern);
+    CHECK(optional_parts(parse_regex(row.pattern)->root) == row.expected);
+  }
+}
+
 TEST_CASE("regex_tree: deep nesting and strange endings are not understood rather than misread") {
   CHECK_FALSE(parse_regex(std::string(5000, '(') + std::string(5000, ')')));
   for (const char* pattern :

@@ -2,11 +2,13 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -29,7 +31,7 @@ std::vector<std::string> listed(const SearchTools& tree, unsigned threads, std::
              .threads = threads},
             deadline);
   std::uint64_t count = 0;
-  const FileList list = FileList::collect(walk, count);
+  const FileList list = FileList::collect(walk, deadline, count);
   if (ignored != nullptr) *ignored = count;
   std::vector<std::string> out;
   for (const auto file : list.files()) out.push_back(list.directory(file) + list.name(file));
@@ -62,6 +64,11 @@ TEST_CASE("walk: links, FIFOs and sockets are passed by") {
   CHECK(::symlink("/etc", (tree.root + "/out").c_str()) == 0);
   CHECK(::symlink("real/a", (tree.root + "/file").c_str()) == 0);
   CHECK(::symlink("..", (tree.root + "/real/loop").c_str()) == 0);
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  REQUIRE(tree.root.size() + 8 < sizeof address.sun_path);
+  std::strcpy(address.sun_path, (tree.root + "/socket").c_str());
+  REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   CHECK(listed(tree, 2) == Paths{"real/a"});
 }
 
@@ -84,6 +91,74 @@ TEST_CASE("walk: a tree deeper than the longest path") {
   ::unlinkat(at.get(), name.c_str(), AT_REMOVEDIR);
 }
 
+TEST_CASE("walk: a directory with more entries than are kept at once") {
+  SearchTools tree(SearchTools::in_memory());
+  // The rules hold for all, wherever their file stands in the listing.
+  constexpr int kFiles = 40'000;
+  Paths expected{".gitignore"};
+  for (int i = 0; i < kFiles; ++i) {
+    const std::string name = fmt::format("{:05}.{}", i, i % 10 == 0 ? "o" : "c");
+    REQUIRE(UniqueFd(::open((tree.root + "/" + name).c_str(), O_CREAT | O_WRONLY, 0600)));
+    if (i % 10 != 0) expected.push_back(name);
+  }
+  tree.write(".gitignore", "*.o\n");
+  tree.write("20000.d/x", "");
+  tree.write("20000.d/y.o", "");
+  expected.insert(std::ranges::lower_bound(expected, "20000.d/x"), "20000.d/x");
+  for (unsigned threads = 1; threads <= 2; ++threads) {
+    std::uint64_t ignored = 0;
+    CHECK(listed(tree, threads, &ignored) == expected);
+    CHECK(ignored == kFiles / 10 + 1);
+  }
+}
+
+TEST_CASE("walk: many directories in one") {
+  SearchTools tree(SearchTools::in_memory());
+  Paths expected;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string directory = fmt::format("{}/{:05}", tree.root, i);
+    REQUIRE(::mkdir(directory.c_str(), 0700) == 0);
+    if (i % 100 != 0) continue;
+    tree.write(fmt::format("{:05}/a", i), "");
+    expected.push_back(fmt::format("{:05}/a", i));
+  }
+  for (unsigned threads = 1; threads <= 2; ++threads) CHECK(listed(tree, threads) == expected);
+}
+
+namespace {
+
+/// Asks for the end at the thousandth file.
+class StopAtFile final : public WalkVisitor {
+ public:
+  StopAtFile(std::stop_source& stop, std::size_t& files) : stop_(stop), files_(files) {}
+  void enter(std::string_view, int, bool) override {}
+  bool wants(std::string_view, bool) override { return true; }
+  void file(std::string_view, bool) override {
+    if (++files_ == 1000) stop_.request_stop();
+  }
+
+ private:
+  std::stop_source& stop_;
+  std::size_t& files_;
+};
+
+}  // namespace
+
+TEST_CASE("walk: a stop is seen in the middle of a directory") {
+  SearchTools tree(SearchTools::in_memory());
+  for (int i = 0; i < 20'000; ++i) {
+    REQUIRE(UniqueFd(::open(fmt::format("{}/{}", tree.root, i).c_str(), O_CREAT | O_WRONLY, 0600)));
+  }
+  std::stop_source stop;
+  const Deadline deadline(stop.get_token(), {});
+  const UniqueFd fd(::open(tree.root.c_str(), O_RDONLY | O_DIRECTORY));
+  Walk walk({.root = fd.get(), .outer = {}, .pool = {}, .threads = 1}, deadline);
+  std::size_t files = 0;
+  walk.run([&] { return std::make_unique<StopAtFile>(stop, files); });
+  CHECK(files >= 1000);
+  CHECK(files < 1000 + 2 * 1024);
+}
+
 TEST_CASE("walk: a deadline that has passed ends it") {
   SearchTools tree;
   for (int i = 0; i < 100; ++i) tree.write("d" + std::to_string(i) + "/a", "");
@@ -93,7 +168,7 @@ TEST_CASE("walk: a deadline that has passed ends it") {
   const UniqueFd fd(::open(tree.root.c_str(), O_RDONLY | O_DIRECTORY));
   Walk walk({.root = fd.get(), .outer = {}, .pool = tree.options.pool, .threads = 2}, deadline);
   std::uint64_t ignored = 0;
-  CHECK(FileList::collect(walk, ignored).files().empty());
+  CHECK(FileList::collect(walk, deadline, ignored).files().empty());
 }
 
 TEST_CASE("open_without_links: goes down, never through a link or up") {
