@@ -15,7 +15,8 @@
 namespace sandbox_worker::tools {
 
 struct BashOptions {
-  boost::asio::any_io_executor executor;  // the main one; everything happens on it
+  boost::asio::any_io_executor executor;  // the main one; everything happens on it but
+  boost::asio::any_io_executor pool;      // what takes long: ending many processes
   std::string workdir;
   Environment environment;  // as built by command_environment
   Limits limits;
@@ -38,6 +39,9 @@ class Bash final : public Tool {
   /// Ends the shell and every process that it left: TERM, and KILL 300 ms later; at most about a second.
   /// No call may be running. A later run() starts a fresh shell.
   boost::asio::awaitable<void> close();
+
+  /// Kills the same without waiting, at any time; the tool can't be used any more.
+  void kill();
 
  private:
   class Session;  // shared with the reading coroutines, which outlive a destroyed tool by one turn of the

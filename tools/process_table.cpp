@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,6 +19,9 @@
 
 namespace sandbox_worker::tools {
 namespace {
+
+/// PF_FORKNOEXEC of the kernel's process flags.
+constexpr unsigned kForkedOnly = 0x40;
 
 std::optional<std::string> read_proc_file(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -45,6 +49,25 @@ std::vector<pid_t> numbers_in(const std::string& directory) {
   return numbers;
 }
 
+/// What a descriptor is open on, or the beginning of a longer path; empty when that can't be told.
+std::string link_of_descriptor(pid_t pid, int fd) {
+  std::array<char, 64> target;
+  const ssize_t length =
+      ::readlink(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), target.data(), target.size());
+  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
+}
+
+/// O_RDONLY, O_WRONLY or O_RDWR, or -1.
+int access_of_descriptor(pid_t pid, int fd) {
+  const auto text = read_proc_file(fmt::format("/proc/{}/fdinfo/{}", pid, fd));
+  constexpr std::string_view kField = "flags:\t";
+  const auto at = text ? text->find(kField) : std::string::npos;
+  if (at == std::string::npos) return -1;
+  int flags = 0;
+  std::from_chars(text->data() + at + kField.size(), text->data() + text->size(), flags, 8);
+  return flags & O_ACCMODE;
+}
+
 }  // namespace
 
 std::optional<ProcessInfo> process_info(pid_t pid) {
@@ -53,10 +76,12 @@ std::optional<ProcessInfo> process_info(pid_t pid) {
   const auto name_end = text->rfind(')');  // the name itself may hold anything, parentheses too
   if (name_end == std::string::npos) return std::nullopt;
   ProcessInfo info{.pid = pid};
-  pid_t group = 0;
-  if (std::sscanf(text->c_str() + name_end + 1, " %c %d %d %d", &info.state, &info.parent, &group,
-                  &info.session) != 4)
+  unsigned flags = 0;
+  if (std::sscanf(text->c_str() + name_end + 1,
+                  " %c %d %d %d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &info.state,
+                  &info.parent, &info.group, &info.session, &flags, &info.begun) != 6)
     return std::nullopt;
+  info.own_program = (flags & kForkedOnly) == 0;
   return info;
 }
 
@@ -70,7 +95,10 @@ std::vector<ProcessInfo> list_processes() {
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;
   const std::string tasks = fmt::format("/proc/{}/task", pid);
-  for (const pid_t task : numbers_in(tasks)) {
+  struct stat info{};
+  if (::stat(tasks.c_str(), &info) != 0) return children;
+  constexpr nlink_t kOneThread = 3;  // itself, its parent and one directory
+  for (const pid_t task : info.st_nlink == kOneThread ? std::vector{pid} : numbers_in(tasks)) {
     const auto text = read_proc_file(fmt::format("{}/{}/children", tasks, task));
     if (!text) {  // the kernel is built without these files, or the thread has just ended
       if (::access(fmt::format("{}/{}", tasks, task).c_str(), F_OK) != 0) continue;
@@ -102,6 +130,19 @@ bool ignores_keyboard_signals(pid_t pid) {
   std::from_chars(text->data() + at + kField.size(), text->data() + text->size(), ignored, 16);
   constexpr std::uint64_t kBoth = (1ULL << (SIGINT - 1)) | (1ULL << (SIGQUIT - 1));
   return (ignored & kBoth) == kBoth;
+}
+
+bool has_background_input(pid_t pid) {
+  const auto input = link_of_descriptor(pid, 0);
+  return input.starts_with("pipe:") || (input == "/dev/null" && access_of_descriptor(pid, 0) == O_RDONLY);
+}
+
+bool prints_into(pid_t pid, pid_t reader) {
+  const auto output = link_of_descriptor(pid, 1);
+  if (!output.starts_with("pipe:")) return false;
+  for (const int fd : numbers_in(fmt::format("/proc/{}/fd", reader)))
+    if (link_of_descriptor(reader, fd) == output && access_of_descriptor(reader, fd) == O_RDONLY) return true;
+  return false;
 }
 
 std::string command_line_of(pid_t pid) {

@@ -10,9 +10,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tools/environment.hpp"
 #include "tools/unique_fd.hpp"
@@ -23,14 +23,15 @@ struct ShellOptions {
   boost::asio::any_io_executor executor;
   std::string directory;
   Environment environment;
-  std::uint64_t tag = 0;  // see process_tag
+  std::uint64_t tag = 0;   // see process_tag
+  int output = -1;         // where commands print; the caller's
+  int control_group = -1;  // as in BashStart
 };
 
 /// What a shell reports, always from the executor and never from within one of its own functions.
 struct ShellEvents {
-  std::function<void(std::string_view bytes)> output;  // of the command, or of what earlier ones left running
-  std::function<void(int status)> ended;               // the command; all of its own output came before
-  std::function<void(int wait_status)> died;  // the shell, after its last output; nothing comes later
+  std::function<void(int status)> ended;      // the command; all of its own output is in the pipe
+  std::function<void(int wait_status)> died;  // the shell; nothing comes later
   std::function<void()> stuck;                // it reads on but no longer does what it is told
 };
 
@@ -54,16 +55,19 @@ class Shell : public std::enable_shared_from_this<Shell> {
   pid_t pid() const noexcept { return pid_; }
   /// Where the shell was when its last command ended.
   const std::string& directory() const noexcept { return directory_; }
-  /// `declare -x` lines of the exported variables at that time.
+  /// `declare -x` lines of the exported variables at that time; empty before the first command's end.
   const std::string& exports() const noexcept { return exports_; }
+  /// They were larger than any program can be given, and were not kept.
+  bool exports_too_large() const noexcept { return exports_too_large_; }
 
  private:
   Shell(const ShellOptions& options, ShellEvents events);
   std::optional<std::string> spawn(const ShellOptions& options);
-  void read_output();
+  void wait_for_status();
   void read_status();
   void take_status(std::string_view bytes);
-  void drain_output();
+  void take_exports(std::string field);
+  void end_reports();
   void watch_process();
   void tick();
   void check_process();
@@ -74,28 +78,22 @@ class Shell : public std::enable_shared_from_this<Shell> {
   pid_t pid_ = -1;
   bool running_ = false;  // a command
   bool over_ = false;
-  UniqueFd command_;      // memory file with the command's text
-  UniqueFd control_in_;   // write end: one line makes bash run what the memory file holds
-  UniqueFd control_out_;  // bash's end, kept open so that writing never raises SIGPIPE
+  UniqueFd command_;          // memory file with the command's text
+  UniqueFd control_;          // write end: one line makes bash run what the memory file holds
+  UniqueFd control_waiting_;  // bash's end
   boost::asio::posix::stream_descriptor status_;
-  boost::asio::posix::stream_descriptor output_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
   std::string record_;  // the field of the status pipe that is being read
+  bool record_too_large_ = false;
   bool reading_exports_ = false;
-  std::vector<char> output_buffer_;
-  std::vector<char> status_buffer_;
+  bool exports_too_large_ = false;
 };
 
 /// Whether `pid` is a shell that is still ours to reap.
 bool is_live_shell(pid_t pid);
 
-/// Number of shells that run.
-std::size_t live_shells();
-
-/// Marks every process that a tool's shells start, in a resource limit that nobody uses otherwise: it
-/// survives exec, setsid, double forks and an emptied environment. 0: can't be told.
-std::uint64_t process_tag(pid_t pid);
-std::uint64_t new_process_tag();
+/// All of these.
+const std::set<pid_t>& live_shells();
 
 }  // namespace sandbox_worker::tools
