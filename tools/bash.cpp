@@ -1,202 +1,49 @@
 #include "tools/bash.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
-#include <csignal>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <set>
 #include <utility>
-#include <vector>
 
-#include "tools/bash_process.hpp"
 #include "tools/bash_report.hpp"
-#include "tools/control_group.hpp"
-#include "tools/descendants.hpp"
-#include "tools/foreground.hpp"
+#include "tools/bash_session.hpp"
 #include "tools/input.hpp"
-#include "tools/jobs.hpp"
-#include "tools/oom_watch.hpp"
-#include "tools/output.hpp"
-#include "tools/output_pipe.hpp"
-#include "tools/shell.hpp"
-#include "tools/teardown.hpp"
 
 namespace sandbox_worker::tools {
-namespace {
 
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
-using Kind = CallEnding::Kind;
 
-/// Between INT, TERM and KILL: long enough to save what can be saved, short enough for who waits.
-constexpr auto kTimeoutStep = std::chrono::seconds(2);
-constexpr auto kInterruptStep = milliseconds(300);
+namespace {
 
-/// How often processes that are being stopped are looked at again.
-constexpr auto kStopPoll = milliseconds(20);
+/// Stands for no limit at all; more would overflow the clock.
+constexpr milliseconds kForever = std::chrono::years(10);
 
-/// A fresh shell takes a few milliseconds for the old one's variables; one that takes longer is not waited
-/// for.
-constexpr auto kRestoreLimit = std::chrono::seconds(5);
-
-/// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
-constexpr auto kJobStart = milliseconds(25);
-
-std::string quote(std::string_view text) {
-  std::string quoted = "'";
-  for (const char byte : text) {
-    if (byte == '\'')
-      quoted += "'\\''";
-    else
-      quoted += byte;
-  }
-  return quoted + "'";
-}
-
-asio::awaitable<void> pause(milliseconds time) {
-  asio::steady_timer timer(co_await asio::this_coro::executor, time);
-  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
-}
-
-asio::awaitable<bool> is_cancelled() {
-  const auto state = co_await asio::this_coro::cancellation_state;
-  co_return state.cancelled() != asio::cancellation_type::none;
-}
-
-bool is_directory(const std::string& path) {
-  struct stat info{};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+/// 0 is no limit, for both.
+milliseconds allowed(milliseconds wanted, milliseconds most) {
+  const auto given = [](milliseconds limit) { return limit.count() == 0 ? kForever : limit; };
+  return std::min(given(wanted), std::min(given(most), kForever));
 }
 
 }  // namespace
 
-class Bash::Session : public std::enable_shared_from_this<Bash::Session> {
- public:
-  explicit Session(BashOptions options)
-      : options_(std::move(options)),
-        tag_(new_process_tag()),
-        wake_(options_.executor),
-        next_{.directory = options_.workdir} {}
+Bash::Bash(BashOptions options)
+    : limits_(options.limits), session_(std::make_shared<BashSession>(std::move(options))) {}
 
-  asio::awaitable<ToolResult> run(nlohmann::json json);
-  asio::awaitable<void> close();
-  void abandon();
-  std::optional<std::string> start_shell();
-
- private:
-  asio::awaitable<ToolResult> run_command(std::string command, milliseconds limit, std::string note);
-  asio::awaitable<StopReason> wait_until(Clock::time_point deadline);
-  asio::awaitable<void> stop_by_stages(StopReason reason);
-  asio::awaitable<void> restore_variables();
-  asio::awaitable<std::string> new_jobs();
-  ProcessMarks marks() const;
-  std::string take_late_output();
-  void forget_shell();
-  void on_output(std::string_view bytes);
-  void finish(Kind kind, int status);
-
-  const BashOptions options_;
-  const std::uint64_t tag_;
-  const OomCounter memory_;
-  asio::steady_timer wake_;              // cancelled when the call has ended
-  std::shared_ptr<OutputPipe> pipe_;     // of all shells
-  std::shared_ptr<ControlGroup> group_;  // the same; null where there is none
-  std::shared_ptr<Shell> shell_;
-  std::set<pid_t> sessions_;            // of all shells so far, for finding what they left
-  NextShell next_;                      // for when this one ends
-  std::string exports_;                 // the same; empty: those of options_.environment
-  Jobs jobs_;                           // that were left running by earlier calls
-  std::unique_ptr<CallOutput> output_;  // of the running call
-  std::unique_ptr<CallOutput> late_;    // of background jobs, between calls
-  bool discard_output_ = false;
-  bool bare_ = false;                 // the shell hasn't got the variables yet that it should begin with
-  bool ended_idle_ = false;           // a shell ended between calls, which the next one is told
-  std::optional<CallEnding> ending_;  // of the running call
-};
-
-std::optional<std::string> Bash::Session::start_shell() {
-  if (shell_) return std::nullopt;
-  const std::weak_ptr<Session> weak = weak_from_this();
-  if (!pipe_) {
-    pipe_ = OutputPipe::open(options_.executor, [weak](std::string_view bytes) {
-      if (auto self = weak.lock()) self->on_output(bytes);
-    });
-    if (!pipe_) return "the shell can't be started: no descriptors are left";
-    group_ = ControlGroup::make();
-  }
-  const auto report = [weak](Kind kind) {
-    return [weak, kind](int status) {
-      if (auto self = weak.lock()) self->finish(kind, status);
-    };
-  };
-  const ShellEvents events{.ended = report(Kind::ended),
-                           .died = report(Kind::died),
-                           .stuck = [stuck = report(Kind::stuck)] { stuck(0); }};
-  ShellOptions shell{.executor = options_.executor,
-                     .directory = next_.directory,
-                     .environment = options_.environment,
-                     .tag = tag_,
-                     .output = pipe_->write_end(),
-                     .control_group = group_ ? group_->directory() : -1};
-  auto started = Shell::start(shell, events);
-  if (!started && next_.directory != options_.workdir) {  // the directory may be gone
-    shell.directory = next_.directory = options_.workdir;
-    started = Shell::start(shell, events);
-  }
-  if (!started) return started.error();
-  shell_ = *std::move(started);
-  sessions_.insert(shell_->pid());
-  bare_ = true;
-  return std::nullopt;
+Bash::~Bash() {
+  kill();
 }
 
-ProcessMarks Bash::Session::marks() const {
-  return {.tag = tag_, .sessions = sessions_, .live_shells = live_shells()};
+void Bash::kill() {
+  session_->abandon();
 }
 
-void Bash::Session::on_output(std::string_view bytes) {
-  if (discard_output_) return;
-  if (output_ == nullptr && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
-  (output_ ? output_ : late_)->feed(bytes);
-}
-
-void Bash::Session::finish(Kind kind, int status) {
-  pipe_->drain();
-  ending_ = CallEnding{.kind = kind, .status = status};
-  if (output_ == nullptr && !discard_output_ && kind == Kind::died) ended_idle_ = true;
-  if (kind != Kind::ended) forget_shell();
-  wake_.cancel();
-}
-
-/// The next call gets a fresh one, with what the last completed call left.
-void Bash::Session::forget_shell() {
-  if (!shell_) return;
-  next_.directory = is_directory(shell_->directory()) ? shell_->directory() : options_.workdir;
-  next_.exports_lost = shell_->exports_too_large();
-  if (next_.exports_lost || !shell_->exports().empty()) exports_ = shell_->exports();
-  shell_->stop();
-  shell_.reset();
-}
-
-void Bash::Session::abandon() {
-  if (shell_) shell_->stop();
-  shell_.reset();
-  if (group_) group_->kill();
-  kill_descendants_with(marks());
-  if (pipe_) pipe_->close();
-}
-
-asio::awaitable<ToolResult> Bash::Session::run(nlohmann::json json) {
+asio::awaitable<ToolResult> Bash::run(nlohmann::json json) {
   Input in("bash", std::move(json));
   auto command = in.optional_string("command");
   const bool restart = in.optional_bool("restart").value_or(false);
@@ -208,180 +55,27 @@ asio::awaitable<ToolResult> Bash::Session::run(nlohmann::json json) {
     in.complain("the command holds a NUL byte, which bash can't take; nothing was run");
   if (in.failed()) co_return in.error();
 
+  const milliseconds wanted(timeout.value_or(limits_.default_tool_timeout.count()));
+  const milliseconds limit = allowed(wanted, limits_.max_tool_timeout);
   std::string note;
-  milliseconds limit = options_.limits.default_tool_timeout;
-  if (timeout) {
-    limit = milliseconds(std::min<std::int64_t>(*timeout, options_.limits.max_tool_timeout.count()));
-    if (limit.count() != *timeout)
-      note = fmt::format("[timeout_ms was cut to the most that is allowed, {}]", time_words(limit));
-  }
-  limit = std::min(limit, options_.limits.max_tool_timeout);
+  if (timeout && limit < wanted)
+    note = fmt::format("[timeout_ms was cut to the most that is allowed, {}]", time_words(limit));
 
   // A cancelled call has work left to do, and a result to give: cancellation is asked for, never thrown.
   const bool throwing = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   ToolResult result;
   if (restart) {
-    co_await close();
-    next_ = {.directory = options_.workdir};
-    exports_.clear();
-    late_.reset();
-    if (auto problem = start_shell())
+    if (auto problem = co_await session_->restart())
       result = ToolResult::error("bash: " + *problem);
     else
       result = ToolResult::text(
           "The shell was restarted: its processes are gone, directory and variables are as at the start.");
   }
-  if (command && !result.is_error) result = co_await run_command(*std::move(command), limit, std::move(note));
+  if (command && !result.is_error)
+    result = co_await session_->run(*std::move(command), limit, std::move(note));
   co_await asio::this_coro::throw_if_cancelled(throwing);
   co_return result;
-}
-
-asio::awaitable<ToolResult> Bash::Session::run_command(std::string command, milliseconds limit,
-                                                       std::string note) {
-  if (auto problem = start_shell()) co_return ToolResult::error("bash: " + *problem);
-  if (std::exchange(bare_, false)) co_await restore_variables();
-  if (!shell_) co_return ToolResult::error("bash: the shell ended while it was started; nothing was run");
-  std::string text = take_late_output();
-  if (std::exchange(ended_idle_, false))
-    add_line(text,
-             "[the shell ended after the last call; this is a fresh one, with directory and exported "
-             "variables]\n");
-  output_ = std::make_unique<CallOutput>(options_.spill, "bash");
-  ending_.reset();
-  const auto kills_before = memory_.read();
-  if (!shell_->run(command)) {
-    output_.reset();
-    forget_shell();
-    co_return ToolResult::error(
-        "bash: the command can't be handed to the shell (out of memory?); nothing was run");
-  }
-  const StopReason stop = co_await wait_until(Clock::now() + limit);
-  if (!ending_) co_await stop_by_stages(stop);
-  CallEnding ending = *std::exchange(ending_, {});
-  ending.stop = stop;
-  ending.limit = limit;
-  if (ending.by_sigkill()) ending.out_of_memory = memory_.read() > kills_before;
-
-  text += std::exchange(output_, nullptr)->finish();
-  if (!note.empty()) add_line(text, note);
-  if (const std::string jobs = co_await new_jobs(); !jobs.empty()) add_line(text, jobs);
-  const std::string description = describe(ending, next_);
-  if (text.empty() && description.empty()) text = "(no output)";
-  if (!description.empty()) add_line(text, description);
-  reap_orphans();
-  co_return ending.is_error() ? ToolResult::error(std::move(text)) : ToolResult::text(std::move(text));
-}
-
-std::string Bash::Session::take_late_output() {
-  if (!late_) return {};
-  std::string text = std::exchange(late_, nullptr)->finish();
-  if (text.empty()) return text;
-  text = "[printed by background jobs since the last call:]\n" + text;
-  add_line(text, "[end of that]\n");
-  return text;
-}
-
-/// Returns once the call has ended or should be stopped.
-asio::awaitable<StopReason> Bash::Session::wait_until(Clock::time_point deadline) {
-  while (!ending_) {
-    if (co_await is_cancelled()) {
-      co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-      co_return StopReason::interrupt;
-    }
-    if (Clock::now() >= deadline) co_return StopReason::timeout;
-    wake_.expires_at(deadline);
-    co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
-  }
-  co_return StopReason::none;
-}
-
-/// INT, TERM and KILL to the foreground, and at last the end of the shell. Someone who interrupts a call
-/// whose time is up is in a hurry: the stage that runs is cut then, and so is each that follows.
-asio::awaitable<void> Bash::Session::stop_by_stages(StopReason reason) {
-  Foreground foreground(shell_->pid(), jobs_);
-  for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
-    const auto begun = Clock::now();
-    while (!ending_) {
-      const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
-      if (Clock::now() - begun >= (hurry ? kInterruptStep : milliseconds(kTimeoutStep))) break;
-      foreground.signal(signal);
-      wake_.expires_after(kStopPoll);
-      co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-  }
-  if (!ending_) finish(Kind::stuck, 0);
-}
-
-/// Gives a fresh shell the exported variables of the one before.
-asio::awaitable<void> Bash::Session::restore_variables() {
-  std::string commands;
-  const auto profile = std::find_if(options_.environment.begin(), options_.environment.end(),
-                                    [](const std::string& entry) { return entry.starts_with("BASH_ENV="); });
-  if (profile != options_.environment.end())
-    commands = "export BASH_ENV=" + quote(std::string_view(*profile).substr(9)) + "\n";
-  if (!exports_.empty()) commands += "unset $(compgen -e) 2>/dev/null\n" + exports_;
-  if (commands.empty()) co_return;
-  discard_output_ = true;
-  ending_.reset();
-  if (shell_->run(commands)) {
-    const auto give_up = Clock::now() + kRestoreLimit;
-    while (!ending_ && Clock::now() < give_up && !co_await is_cancelled()) {
-      wake_.expires_at(give_up);
-      co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-  }
-  if (!ending_) forget_shell();
-  discard_output_ = false;
-  ending_.reset();
-}
-
-/// One line for what this call left running.
-asio::awaitable<std::string> Bash::Session::new_jobs() {
-  const auto give_up = Clock::now() + kJobStart;
-  for (;;) {
-    auto look = jobs_.look(shell_ ? shell_->pid() : 0, marks());
-    if (!look.early || Clock::now() >= give_up) {
-      std::string line = jobs_line(look.fresh);
-      jobs_.remember(std::move(look));
-      co_return line;
-    }
-    if (co_await is_cancelled())
-      co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    co_await pause(milliseconds(1));
-  }
-}
-
-asio::awaitable<void> Bash::Session::close() {
-  const bool throwing = co_await asio::this_coro::throw_if_cancelled();
-  co_await asio::this_coro::throw_if_cancelled(false);
-  if (co_await is_cancelled())
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  co_await end_processes(options_.pool, marks(), group_);
-  if (shell_) shell_->stop();
-  shell_.reset();
-  if (pipe_) pipe_->close();
-  pipe_.reset();
-  reap_orphans();
-  if (group_) group_->remove();
-  group_.reset();
-  jobs_ = Jobs();
-  ended_idle_ = false;  // it was asked to
-  co_await asio::this_coro::throw_if_cancelled(throwing);
-}
-
-Bash::Bash(BashOptions options) : session_(std::make_shared<Session>(std::move(options))) {}
-
-Bash::~Bash() {
-  kill();
-}
-
-void Bash::kill() {
-  session_->abandon();
-}
-
-asio::awaitable<ToolResult> Bash::run(nlohmann::json input) {
-  return session_->run(std::move(input));
 }
 
 void Bash::warm_up() {

@@ -23,6 +23,8 @@ struct BashOptions {
   SpillStore* spill = nullptr;  // outlives the tool; null: what doesn't fit in a result is lost
 };
 
+class BashSession;
+
 /// The bash tool of one lane: `{command?, restart?, timeout_ms?}`, one shell that lasts from call to call.
 /// Make, use and destroy on the executor. The destructor kills the whole session without waiting.
 class Bash final : public Tool {
@@ -44,9 +46,8 @@ class Bash final : public Tool {
   void kill();
 
  private:
-  class Session;  // shared with the reading coroutines, which outlive a destroyed tool by one turn of the
-                  // loop
-  std::shared_ptr<Session> session_;
+  const Limits limits_;
+  std::shared_ptr<BashSession> session_;  // also held by what reads from it, for one turn of the loop
 };
 
 /// Whether commands can be run at all; the error is a sentence for the operator.

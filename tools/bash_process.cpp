@@ -105,7 +105,8 @@ void close_all_between(unsigned first, unsigned last) {
   ::_exit(127);
 }
 
-/// A child inside of the group where that is possible: joining it later takes the kernel tens of milliseconds.
+/// A child inside of the group where that is possible: joining it later takes the kernel tens of
+/// milliseconds.
 pid_t fork_into(int control_group) {
 #ifdef CLONE_INTO_CGROUP
   if (control_group >= 0) {

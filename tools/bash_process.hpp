@@ -27,17 +27,17 @@ struct BashStart {
 
 struct BashProcess {
   pid_t pid = -1;
-  UniqueFd control;         // write end of its standard input
-  UniqueFd control_waiting; // the other end: tells what it hasn't read yet, and keeps SIGPIPE away
-  UniqueFd status;          // read end of its status pipe
+  UniqueFd control;          // write end of its standard input
+  UniqueFd control_waiting;  // the other end: tells what it hasn't read yet, and keeps SIGPIPE away
+  UniqueFd status;           // read end of its status pipe
 };
 
 /// Starts one bash in a session of its own, with default signals, no other descriptors, a high OOM score, and
 /// its tag; it dies with this thread's process. Waits until it is executed. The error is a sentence.
 std::expected<BashProcess, std::string> start_bash(const BashStart& start);
 
-/// Marks every process that a lane's shells start, in a resource limit that nobody uses otherwise: it survives
-/// exec, setsid, double forks and an emptied environment.
+/// Marks every process that a lane's shells start, in a resource limit that nobody uses otherwise: it
+/// survives exec, setsid, double forks and an emptied environment.
 std::uint64_t new_process_tag();
 /// That of a process, or another value when it has none (its limit) or can't be told (0).
 std::uint64_t process_tag(pid_t pid);

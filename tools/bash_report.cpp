@@ -22,7 +22,8 @@ std::string stop_words(const CallEnding& ending) {
   switch (ending.stop) {
     case StopReason::timeout:
       return fmt::format(
-          "[timed out after {}: what ran in the foreground was stopped, the output above is what came so far]",
+          "[timed out after {}: what ran in the foreground was stopped, the output above is what came so "
+          "far]",
           time_words(ending.limit));
     case StopReason::interrupt:
       return "[interrupted; may have taken effect]";

@@ -36,7 +36,8 @@ std::optional<Mount> find_mount(std::string_view mountinfo) {
     const auto end = line.find(" - cgroup2 ");
     if (end == std::string_view::npos) continue;
     const auto fields = split(line.substr(0, end), ' ');
-    if (fields.size() >= 6 && fields[4].find('\\') == std::string_view::npos) return Mount{fields[3], fields[4]};
+    if (fields.size() >= 6 && fields[4].find('\\') == std::string_view::npos)
+      return Mount{fields[3], fields[4]};
   }
   return std::nullopt;
 }

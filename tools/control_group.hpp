@@ -13,8 +13,8 @@ namespace sandbox_worker::tools {
 /// /proc/self/cgroup; nothing where there is none.
 std::optional<std::string> own_control_group(std::string_view mountinfo, std::string_view cgroup);
 
-/// A control group (version 2) of our own, below ours, for what one lane's shells start: whoever is in it ends
-/// with it, all at once, however quickly it forks.
+/// A control group (version 2) of our own, below ours, for what one lane's shells start: whoever is in it
+/// ends with it, all at once, however quickly it forks.
 class ControlGroup {
  public:
   /// Null where we may not make one, which is no error: most containers mount the groups read-only.

@@ -8,9 +8,10 @@
 
 namespace sandbox_worker::tools {
 
-/// Bash makes its background jobs deaf to the keyboard's signals. A foreground program may have made itself deaf
-/// just so: it has another standard input than a job, and is taken as the last resort. With job control (set -m)
-/// jobs aren't deaf but have process groups of their own, as the foreground has, which is the newest of them.
+/// Bash makes its background jobs deaf to the keyboard's signals. A foreground program may have made itself
+/// deaf just so: it has another standard input than a job, and is taken as the last resort. With job control
+/// (set -m) jobs aren't deaf but have process groups of their own, as the foreground has, which is the newest
+/// of them.
 std::vector<pid_t> Foreground::find() {
   std::vector<pid_t> foreground;
   std::vector<ProcessInfo> grouped;

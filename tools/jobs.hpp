@@ -11,8 +11,8 @@
 
 namespace sandbox_worker::tools {
 
-/// The background jobs of one lane: children of its shell, and orphans of it that came to this process. Each is
-/// told once. Reads a few small files of /proc at each look.
+/// The background jobs of one lane: children of its shell, and orphans of it that came to this process. Each
+/// is told once. Reads a few small files of /proc at each look.
 class Jobs {
  public:
   struct Job {

@@ -11,8 +11,8 @@
 
 namespace sandbox_worker::tools {
 
-/// The pipe that all shells of a lane and what they start print into. It outlives a shell, so that a background
-/// job can go on printing when its shell has ended. Use on the executor only.
+/// The pipe that all shells of a lane and what they start print into. It outlives a shell, so that a
+/// background job can go on printing when its shell has ended. Use on the executor only.
 class OutputPipe : public std::enable_shared_from_this<OutputPipe> {
  public:
   using Sink = std::function<void(std::string_view bytes)>;

@@ -151,6 +151,7 @@ bool Shell::run(std::string_view command) {
   const auto lines = may_define_builtin(command) ? kGuardedRunLine : kRunLine;
   // The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
   if (::write(control_.get(), lines.data(), lines.size()) != static_cast<ssize_t>(lines.size())) return false;
+  line_size_ = static_cast<int>(lines.size());
   running_ = true;
   tick();
   return true;
@@ -237,6 +238,7 @@ void Shell::check_process() {
   read_status();  // a last command may have ended just before
   if (over_) return;
   end_reports();
+  begun_ = bytes_waiting(control_waiting_.get()) != line_size_;
   events_.died(status);
 }
 

@@ -53,6 +53,8 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void stop();
 
   pid_t pid() const noexcept { return pid_; }
+  /// Whether bash had taken anything of the last command when it ended: if not, nothing of it was run.
+  bool begun() const noexcept { return begun_; }
   /// Where the shell was when its last command ended.
   const std::string& directory() const noexcept { return directory_; }
   /// `declare -x` lines of the exported variables at that time; empty before the first command's end.
@@ -77,6 +79,8 @@ class Shell : public std::enable_shared_from_this<Shell> {
   std::string exports_;
   pid_t pid_ = -1;
   bool running_ = false;  // a command
+  bool begun_ = false;
+  int line_size_ = 0;  // of what was written to run the last command
   bool over_ = false;
   UniqueFd command_;          // memory file with the command's text
   UniqueFd control_;          // write end: one line makes bash run what the memory file holds

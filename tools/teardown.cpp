@@ -42,7 +42,9 @@ asio::awaitable<void> end_processes(asio::any_io_executor pool, ProcessMarks mar
   std::set<pid_t> told;
   for (;;) {
     const bool patient = Clock::now() - begun < kGrace;
-    auto round = [marks, group, patient](const std::stop_token&) { return look(marks, group.get(), patient); };
+    auto round = [marks, group, patient](const std::stop_token&) {
+      return look(marks, group.get(), patient);
+    };
     const std::vector<pid_t> left = co_await offload(pool, std::move(round));
     if (left.empty() || Clock::now() - begun >= kLimit) co_return;
     for (const pid_t pid : left) {

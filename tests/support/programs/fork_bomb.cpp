@@ -1,6 +1,7 @@
-// fork_bomb N FILE: grows to N processes and restores that number whenever one of them is killed, from any that
-// is left; half of them in sessions of their own, all deaf to TERM. Writes its number to FILE when all are there.
-// Ends by itself after 20 s or 50,000 forks, so that a test that fails leaves the machine in peace.
+// fork_bomb N FILE: grows to N processes and restores that number whenever one of them is killed, from any
+// that is left; half of them in sessions of their own, all deaf to TERM. Writes its number to FILE when all
+// are there. Ends by itself after 20 s or 50,000 forks, so that a test that fails leaves the machine in
+// peace.
 
 #include <signal.h>
 #include <sys/mman.h>

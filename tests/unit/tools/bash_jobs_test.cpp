@@ -58,8 +58,10 @@ TEST_CASE("bash: a background job that holds stdout does not delay the result, a
     Lane lane;
     lane.text("mkfifo go");
     const auto begun = std::chrono::steady_clock::now();
-    const auto text = lane.text(std::string(row.start) + "\nuntil [ -s pid ] && p=$(<pid) && { [[ $(</proc/$p/cmdline) == sleep* ]] || [ -z '" +
-                                (row.command[0] == '(' ? "" : "x") + "' ]; }; do :; done 2>/dev/null; echo hi");
+    const auto text =
+        lane.text(std::string(row.start) +
+                  "\nuntil [ -s pid ] && p=$(<pid) && { [[ $(</proc/$p/cmdline) == sleep* ]] || [ -z '" +
+                  (row.command[0] == '(' ? "" : "x") + "' ]; }; do :; done 2>/dev/null; echo hi");
     CHECK(std::chrono::steady_clock::now() - begun < 10s);
     CHECK(text == "hi\n" + running(lane.pid_in("pid"), row.command));
     CHECK(lane.text("echo next") == "next\n");
@@ -77,9 +79,9 @@ TEST_CASE("bash: a daemon that its starter leaves behind is listed by the call t
 
 TEST_CASE("bash: jobs of a shell that ends are listed, live on and are heard of") {
   Lane lane;
-  const auto answer = lane.call(
-      {{"command",
-        "(echo $BASHPID >pid; while [ ! -e go ]; do sleep 0.01; done; echo late; exec sleep 1000) & exit 3"}});
+  const auto answer = lane.call({{"command",
+                                  "(echo $BASHPID >pid; while [ ! -e go ]; do sleep 0.01; done; echo late; "
+                                  "exec sleep 1000) & exit 3"}});
   REQUIRE(lane.until([&] { return lane.pid_in("pid") != 0; }));
   CHECK(answer.text.starts_with("[still running in the background: "));
   CHECK(answer.text.find("[the shell ended with exit status 3; ") != std::string::npos);
@@ -135,12 +137,14 @@ TEST_CASE("bash: a fork bomb of 200 that restores itself is gone after close, wi
     CAPTURE(leaves_group);
     Lane lane;
     // The group of all is where a process that has the right could have gone.
-    const std::string leave = "for g in /proc/self/cgroup; do :; done; d=$(sed -n 's/^0:://p' /proc/self/cgroup);"
-                              " m=$(awk '$(NF-2) == \"cgroup2\" {print $5; exit}' /proc/self/mountinfo);"
-                              " [ -z \"$m\" ] || echo $BASHPID 2>/dev/null >$m${d%/*}/cgroup.procs; ";
-    const auto started =
-        lane.text("(" + (leaves_group ? leave : "") + "exec setsid " FORK_BOMB " 200 bomb) >/dev/null & "
-                  "until [ -s bomb ]; do sleep 0.01; done; echo up");
+    const std::string leave =
+        "for g in /proc/self/cgroup; do :; done; d=$(sed -n 's/^0:://p' /proc/self/cgroup);"
+        " m=$(awk '$(NF-2) == \"cgroup2\" {print $5; exit}' /proc/self/mountinfo);"
+        " [ -z \"$m\" ] || echo $BASHPID 2>/dev/null >$m${d%/*}/cgroup.procs; ";
+    const auto started = lane.text("(" + (leaves_group ? leave : "") +
+                                   "exec setsid " FORK_BOMB
+                                   " 200 bomb) >/dev/null & "
+                                   "until [ -s bomb ]; do sleep 0.01; done; echo up");
     REQUIRE(started.starts_with("up\n"));
     const pid_t first = lane.pid_in("bomb");
     REQUIRE(runs(first));
@@ -198,7 +202,8 @@ TEST_CASE("control group: ours is found by what is mounted where") {
            Row{whole, "0::/user.slice/one\n", "/sys/fs/cgroup/user.slice/one"},
            Row{whole, "0::/\n", "/sys/fs/cgroup"},
            Row{hybrid, "4:memory:/a\n0::/b\n", "/sys/fs/cgroup/unified/b"},
-           Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/docker/abc\n", "/sys/fs/cgroup"},
+           Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/docker/abc\n",
+               "/sys/fs/cgroup"},
            Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/docker/abc/d\n",
                "/sys/fs/cgroup/d"},
            Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/docker/abcd\n", ""},

@@ -54,7 +54,8 @@ TEST_CASE("bash: a time limit stops the foreground, keeps the shell and what was
   CHECK(answer.is_error);
   CHECK(answer.text.starts_with("begun\n"));
   CHECK(contains(answer.text, "[timed out after 300 ms"));
-  CHECK(contains(answer.text, fmt::format("[still running in the background: {} sleep 1001]", lane.pid_in("new"))));
+  CHECK(contains(answer.text,
+                 fmt::format("[still running in the background: {} sleep 1001]", lane.pid_in("new"))));
   CHECK(lane.text("echo $v; pwd") == "kept\n" + lane.dir.path().string() + "\n");
   CHECK(runs(lane.pid_in("old")));
   CHECK(runs(lane.pid_in("new")));
@@ -146,6 +147,18 @@ TEST_CASE("bash: a call without timeout_ms has the default limit, as far as that
   CHECK(contains(Lane({.limits = limits}).call({{"command", "sleep 1000"}}).text, "[timed out after 400 ms"));
 }
 
+TEST_CASE("bash: a limit of 0 is none") {
+  Limits limits;
+  limits.default_tool_timeout = 0ms;
+  CHECK(Lane({.limits = limits}).call({{"command", "sleep 0.1; echo fine"}}).text == "fine\n");
+  limits.max_tool_timeout = 0ms;
+  Lane lane({.limits = limits});
+  CHECK(lane.call({{"command", "sleep 0.1; echo fine"}}).text == "fine\n");
+  CHECK(lane.call({{"command", "sleep 0.1; echo fine"}, {"timeout_ms", 5'000'000'000}}).text == "fine\n");
+  CHECK(
+      contains(lane.call({{"command", "sleep 1000"}, {"timeout_ms", 100}}).text, "[timed out after 100 ms"));
+}
+
 TEST_CASE("bash: a limit stops each command of a list, pipelines and substitutions too") {
   for (const std::string command : {"sleep 1000; touch next; sleep 1000", "yes | sleep 1000 | cat",
                                     "echo $(sleep 1000)", "cat <(sleep 1000)", "(sleep 1000; sleep 1001)"}) {
@@ -161,7 +174,8 @@ TEST_CASE("bash: a limit stops each command of a list, pipelines and substitutio
 TEST_CASE("bash: a job stays that the shell was waiting for when the time was up; that costs the shell") {
   Lane lane;
   const auto answer = lane.call_cancelled_at(
-      "job", {{"command", "sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo $! >job; wait; echo no"}});
+      "job", {{"command",
+               "sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo $! >job; wait; echo no"}});
   CAPTURE(answer.text);
   CHECK(contains(answer.text, "[the shell itself was busy, so it was ended as well; "));
   CHECK(runs(lane.pid_in("job")));
@@ -171,8 +185,9 @@ TEST_CASE("bash: a job stays that the shell was waiting for when the time was up
 TEST_CASE("bash: with job control the newest job is the foreground") {
   Lane lane;
   lane.text("set -m; v=kept");
-  const auto answer = lane.call(
-      {{"command", "sleep 1000 & echo $! >job; (echo $BASHPID >front; exec sleep 1001) | cat"}, {"timeout_ms", 300}});
+  const auto answer =
+      lane.call({{"command", "sleep 1000 & echo $! >job; (echo $BASHPID >front; exec sleep 1001) | cat"},
+                 {"timeout_ms", 300}});
   CHECK(contains(answer.text, "[timed out after 300 ms"));
   CHECK(runs(lane.pid_in("job")));
   CHECK_FALSE(runs(lane.pid_in("front")));
@@ -193,8 +208,8 @@ TEST_CASE("bash: a foreground program that is as deaf as a job is killed at last
 TEST_CASE("bash: a loop in the shell itself costs the shell") {
   Lane lane;
   lane.text("cd /; export E=x");
-  const auto answer = lane.call_cancelled_at(
-      "ready", {{"command", "echo begun; touch ~-/ready; while :; do :; done"}});
+  const auto answer =
+      lane.call_cancelled_at("ready", {{"command", "echo begun; touch ~-/ready; while :; do :; done"}});
   CHECK(answer.text.starts_with("begun\n[interrupted; may have taken effect]\n"));
   CHECK(contains(answer.text, "the shell itself was busy"));
   CHECK(lane.text("pwd; echo $E") == "/\nx\n");
