@@ -81,10 +81,10 @@ bool is_directory(const std::string& path) {
 }  // namespace
 
 BashSession::BashSession(BashOptions options)
-      : options_(std::move(options)),
-        tag_(new_process_tag()),
-        wake_(options_.executor),
-        next_{.directory = options_.workdir} {}
+    : options_(std::move(options)),
+      tag_(new_process_tag()),
+      wake_(options_.executor),
+      next_{.directory = options_.workdir} {}
 
 std::optional<std::string> BashSession::start_shell() {
   if (shell_) return std::nullopt;
@@ -159,8 +159,7 @@ void BashSession::abandon() {
   if (pipe_) pipe_->close();
 }
 
-asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds limit,
-                                                       std::string note) {
+asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds limit, std::string note) {
   const auto deadline = Clock::now() + limit;
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
   std::string text = take_late_output();

@@ -30,7 +30,8 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
 
   /// Runs a command to its end or the time limit's; `note` is a line to say besides. Throws nothing for a
   /// cancelled call: the caller must have switched that off.
-  boost::asio::awaitable<ToolResult> run(std::string command, std::chrono::milliseconds limit, std::string note);
+  boost::asio::awaitable<ToolResult> run(std::string command, std::chrono::milliseconds limit,
+                                         std::string note);
 
   /// A shell as at the start, and nothing left of the old one; the problem otherwise.
   boost::asio::awaitable<std::optional<std::string>> restart();
@@ -56,7 +57,7 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   const BashOptions options_;
   const std::uint64_t tag_;
   const OomCounter memory_;
-  boost::asio::steady_timer wake_;              // cancelled when the call has ended
+  boost::asio::steady_timer wake_;       // cancelled when the call has ended
   std::shared_ptr<OutputPipe> pipe_;     // of all shells
   std::shared_ptr<ControlGroup> group_;  // the same; null where there is none
   std::shared_ptr<Shell> shell_;

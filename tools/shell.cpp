@@ -238,7 +238,7 @@ void Shell::check_process() {
   read_status();  // a last command may have ended just before
   if (over_) return;
   end_reports();
-  begun_ = bytes_waiting(control_waiting_.get()) != line_size_;
+  begun_ = bytes_waiting(control_waiting_.get()) < line_size_;
   events_.died(status);
 }
 

@@ -51,9 +51,12 @@ TEST_CASE("env file: an error names the line and never the value") {
            Row{"\n\nA=\"secret\\\"", "line 3: a quote that isn't closed"},
            Row{"A='secret' more", "line 1: text behind the closing quote"},
            Row{std::string("A=secret\0", 9), "line 1: a NUL byte"},
-           Row{"ANTHROPIC_API_KEY=secret", "line 1: ANTHROPIC_API_KEY is not for commands (ANTHROPIC_*, SANDBOX_WORKER_*)"},
-           Row{"export anthropic_x=secret", "line 1: anthropic_x is not for commands (ANTHROPIC_*, SANDBOX_WORKER_*)"},
-           Row{"Sandbox_Worker_Workdir=secret", "line 1: Sandbox_Worker_Workdir is not for commands (ANTHROPIC_*, SANDBOX_WORKER_*)"},
+           Row{"ANTHROPIC_API_KEY=secret",
+               "line 1: ANTHROPIC_API_KEY is not for commands (ANTHROPIC_*, SANDBOX_WORKER_*)"},
+           Row{"export anthropic_x=secret",
+               "line 1: anthropic_x is not for commands (ANTHROPIC_*, SANDBOX_WORKER_*)"},
+           Row{"Sandbox_Worker_Workdir=secret",
+               "line 1: Sandbox_Worker_Workdir is not for commands (ANTHROPIC_*, SANDBOX_WORKER_*)"},
        }) {
     CAPTURE(row.text);
     const auto entries = parse_env_file(row.text);
