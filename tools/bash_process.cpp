@@ -1,7 +1,6 @@
 #include "tools/bash_process.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -12,10 +11,11 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include "tools/system_error.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -47,6 +47,7 @@ struct ChildSetup {
   int status;
   int output;
   int command;
+  int exports;
   int report;
   pid_t parent;
   std::uint64_t tag;
@@ -81,15 +82,16 @@ void close_all_between(unsigned first, unsigned last) {
   const int status = lift(setup.status);
   const int output = lift(setup.output);
   const int command = lift(setup.command);
+  const int exports = lift(setup.exports);
   const int report = lift(setup.report);
   const int null = ::open("/dev/null", O_RDWR);
   if (null < 0 || ::dup2(control, 0) < 0 || ::dup2(null, 1) < 0 || ::dup2(null, 2) < 0 ||
       ::dup2(status, kStatusFd) < 0 || ::dup2(output, kOutputFd) < 0 || ::dup2(command, kCommandFd) < 0 ||
-      ::dup2(report, 3) < 0)
+      ::dup2(exports, kExportsFd) < 0 || ::dup2(report, 3) < 0)
     fail();
   ::fcntl(3, F_SETFD, FD_CLOEXEC);
   close_all_between(4, kStatusFd - 1);
-  close_all_between(kCommandFd + 1, ~0U);
+  close_all_between(kExportsFd + 1, ~0U);
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY);
   if (score >= 0) {
     [[maybe_unused]] const ssize_t written = ::write(score, kOomScore.data(), kOomScore.size());
@@ -97,11 +99,9 @@ void close_all_between(unsigned first, unsigned last) {
   }
   const rlimit mark{.rlim_cur = setup.tag, .rlim_max = setup.tag};
   if (setup.tag != 0) ::setrlimit(RLIMIT_RTTIME, &mark);
-  const ChildSetup moved{setup.directory, setup.argv, setup.envp,   0,        kStatusFd, kOutputFd,
-                         kCommandFd,      3,          setup.parent, setup.tag};
-  if (::chdir(moved.directory) == 0) ::execve(kBash, moved.argv, moved.envp);
+  if (::chdir(setup.directory) == 0) ::execve(kBash, setup.argv, setup.envp);
   const int reason = errno;
-  [[maybe_unused]] const ssize_t told = ::write(moved.report, &reason, sizeof reason);
+  [[maybe_unused]] const ssize_t told = ::write(3, &reason, sizeof reason);
   ::_exit(127);
 }
 
@@ -131,13 +131,13 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
 }  // namespace
 
 std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
-  const auto failed = [](std::string_view what, int error) {
-    return std::unexpected(fmt::format("the shell can't be started: {}: {}", what, std::strerror(error)));
+  const auto failed = [](std::string_view operation, std::string_view object, int error) {
+    return std::unexpected(system_error_text(operation, object, error));
   };
   auto control = Pipe::make();
   auto status = Pipe::make();
   auto report = Pipe::make();
-  if (!control || !status || !report) return failed("descriptors", errno);
+  if (!control || !status || !report) return failed("make", "pipes for the shell", errno);
 
   // Orphans of the session come to us instead of to init, so that they can be found and reaped.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -155,11 +155,12 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
                          .status = status->write.get(),
                          .output = start.output,
                          .command = start.command,
+                         .exports = start.exports,
                          .report = report->write.get(),
                          .parent = ::getpid(),
                          .tag = start.tag};
   const pid_t pid = fork_into(start.control_group);
-  if (pid < 0) return failed("fork", errno);
+  if (pid < 0) return failed("start", kBash, errno);
   if (pid == 0) become_bash(setup);
   report->write.reset();
   int reason = 0;
@@ -169,7 +170,8 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   if (told != 0) {
     ::waitpid(pid, nullptr, 0);
     if (told < 0) reason = EIO;
-    return failed(reason == ENOENT && ::access(kBash, X_OK) != 0 ? kBash : start.directory, reason);
+    if (::access(kBash, X_OK) != 0) return failed("start", kBash, reason);
+    return failed("start the shell in", start.directory, reason);
   }
   return BashProcess{pid, std::move(control->write), std::move(control->read), std::move(status->read)};
 }

@@ -15,12 +15,14 @@ namespace sandbox_worker::tools {
 inline constexpr int kStatusFd = 90;
 inline constexpr int kOutputFd = 91;
 inline constexpr int kCommandFd = 92;
+inline constexpr int kExportsFd = 93;
 
 struct BashStart {
   std::string directory;
   const Environment& environment;
   std::uint64_t tag = 0;   // see process_tag
   int command = -1;        // the memory file with a command's text
+  int exports = -1;        // the memory file for the exported variables
   int output = -1;         // the pipe for what commands print
   int control_group = -1;  // the directory of a group to start in; -1: ours
 };

@@ -11,7 +11,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <csignal>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
@@ -22,12 +21,12 @@
 #include "tools/control_group.hpp"
 #include "tools/descendants.hpp"
 #include "tools/foreground.hpp"
-#include "tools/input.hpp"
 #include "tools/jobs.hpp"
 #include "tools/oom_watch.hpp"
 #include "tools/output.hpp"
 #include "tools/output_pipe.hpp"
 #include "tools/shell.hpp"
+#include "tools/system_error.hpp"
 #include "tools/teardown.hpp"
 
 namespace sandbox_worker::tools {
@@ -93,7 +92,7 @@ std::optional<std::string> BashSession::start_shell() {
     pipe_ = OutputPipe::open(options_.executor, [weak](std::string_view bytes) {
       if (auto self = weak.lock()) self->on_output(bytes);
     });
-    if (!pipe_) return "the shell can't be started: no descriptors are left";
+    if (!pipe_) return system_error_text("make", "a pipe for the shell", errno);
     group_ = ControlGroup::make();
   }
   const auto report = [weak](Kind kind) {
@@ -145,8 +144,9 @@ void BashSession::finish(Kind kind, int status) {
 void BashSession::forget_shell() {
   if (!shell_) return;
   next_.directory = is_directory(shell_->directory()) ? shell_->directory() : options_.workdir;
-  next_.exports_lost = shell_->exports_too_large();
-  if (next_.exports_lost || !shell_->exports().empty()) exports_ = shell_->exports();
+  const auto exports = shell_->exports();
+  next_.exports_lost = !exports;
+  if (!exports || !exports->empty()) exports_ = exports.value_or("");
   shell_->stop();
   shell_.reset();
 }

@@ -25,11 +25,12 @@ std::vector<pid_t> with_descendants(pid_t pid) {
   return found;
 }
 
-std::vector<pid_t> children_with(const ProcessMarks& marks) {
+std::vector<pid_t> orphans_with(const ProcessMarks& marks) {
   const pid_t own_session = ::getsid(0);
   const bool only_lane = std::ranges::includes(marks.sessions, marks.live_shells);
   std::vector<pid_t> found;
-  for (const pid_t child : children_of(::getpid())) {
+  for (const pid_t child : children_of_main_thread(::getpid())) {
+    if (marks.live_shells.contains(child)) continue;
     const auto info = process_info(child);
     if (!info || info->ended()) continue;
     const auto tag = process_tag(child);
@@ -37,6 +38,15 @@ std::vector<pid_t> children_with(const ProcessMarks& marks) {
                                           : marks.sessions.contains(info->session) ||
                                                 (only_lane && info->session != own_session);
     if (ours) found.push_back(child);
+  }
+  return found;
+}
+
+std::vector<pid_t> children_with(const ProcessMarks& marks) {
+  std::vector<pid_t> found = orphans_with(marks);
+  for (const pid_t shell : marks.live_shells) {
+    const auto info = marks.sessions.contains(shell) ? process_info(shell) : std::nullopt;
+    if (info && !info->ended()) found.push_back(shell);
   }
   return found;
 }
@@ -81,7 +91,7 @@ void reap_orphans() {
   siginfo_t ended{};
   if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
   const pid_t own_session = ::getsid(0);
-  for (const pid_t child : children_of(::getpid())) {
+  for (const pid_t child : children_of_main_thread(::getpid())) {
     if (is_live_shell(child)) continue;
     const auto info = process_info(child);
     if (info && info->state == 'Z' && info->session != own_session) ::waitpid(child, nullptr, WNOHANG);

@@ -19,8 +19,11 @@ struct ProcessMarks {
 /// `pid` and everything below it that still runs.
 std::vector<pid_t> with_descendants(pid_t pid);
 
-/// The children of this process that belong to the lane: its shell, and orphans that came to us as their
-/// reaper. Those that shed all marks (a new session and other limits) count once no other lane's shell runs.
+/// What runs of the lane's orphans, which come to this process as their reaper. Those that shed all marks (a
+/// new session and other limits) count once no other lane's shell runs.
+std::vector<pid_t> orphans_with(const ProcessMarks& marks);
+
+/// The same and the lane's shell.
 std::vector<pid_t> children_with(const ProcessMarks& marks);
 
 /// These and everything below them that still runs.

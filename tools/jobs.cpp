@@ -22,8 +22,7 @@ bool Jobs::knows(const ProcessInfo& process) const {
 }
 
 Jobs::Look Jobs::look(pid_t shell, const ProcessMarks& marks) const {
-  std::vector<pid_t> candidates = children_with(marks);
-  std::erase(candidates, shell);
+  std::vector<pid_t> candidates = orphans_with(marks);
   if (shell > 0) std::ranges::copy(children_of(shell), std::back_inserter(candidates));
   Look look;
   for (const pid_t pid : candidates) {

@@ -19,6 +19,7 @@ std::string read_all(int fd) {
     const ssize_t count = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(text.size()));
     if (count <= 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (count < 2048) return text;  // the kernel fills a page if it can
   }
 }
 

@@ -32,6 +32,7 @@ std::optional<std::string> read_proc_file(const std::string& path) {
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
     if (count <= 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (static_cast<std::size_t>(count) < buffer.size() / 2) return text;  // /proc fills a page if it can
   }
 }
 
@@ -68,6 +69,28 @@ int access_of_descriptor(pid_t pid, int fd) {
   return flags & O_ACCMODE;
 }
 
+/// False when the kernel is built without the file that tells: all children have been found otherwise then.
+bool add_children(std::vector<pid_t>& children, pid_t pid, pid_t thread) {
+  const auto text = read_proc_file(fmt::format("/proc/{}/task/{}/children", pid, thread));
+  if (!text) {
+    if (::access(fmt::format("/proc/{}/task/{}", pid, thread).c_str(), F_OK) != 0) return true;  // just ended
+    children.clear();
+    for (const auto& process : list_processes())
+      if (process.parent == pid) children.push_back(process.pid);
+    return false;
+  }
+  const char* at = text->data();
+  const char* const end = at + text->size();
+  while (at < end) {
+    pid_t child = 0;
+    const auto [next, error] = std::from_chars(at, end, child);
+    if (error != std::errc()) break;
+    children.push_back(child);
+    at = next + 1;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<ProcessInfo> process_info(pid_t pid) {
@@ -92,31 +115,20 @@ std::vector<ProcessInfo> list_processes() {
   return processes;
 }
 
+std::vector<pid_t> children_of_main_thread(pid_t pid) {
+  std::vector<pid_t> children;
+  add_children(children, pid, pid);
+  return children;
+}
+
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;
   const std::string tasks = fmt::format("/proc/{}/task", pid);
   struct stat info{};
   if (::stat(tasks.c_str(), &info) != 0) return children;
   constexpr nlink_t kOneThread = 3;  // itself, its parent and one directory
-  for (const pid_t task : info.st_nlink == kOneThread ? std::vector{pid} : numbers_in(tasks)) {
-    const auto text = read_proc_file(fmt::format("{}/{}/children", tasks, task));
-    if (!text) {  // the kernel is built without these files, or the thread has just ended
-      if (::access(fmt::format("{}/{}", tasks, task).c_str(), F_OK) != 0) continue;
-      children.clear();
-      for (const auto& process : list_processes())
-        if (process.parent == pid) children.push_back(process.pid);
-      return children;
-    }
-    const char* at = text->data();
-    const char* const end = at + text->size();
-    while (at < end) {
-      pid_t child = 0;
-      const auto [next, error] = std::from_chars(at, end, child);
-      if (error != std::errc()) break;
-      children.push_back(child);
-      at = next + 1;
-    }
-  }
+  for (const pid_t task : info.st_nlink == kOneThread ? std::vector{pid} : numbers_in(tasks))
+    if (!add_children(children, pid, task)) break;
   return children;
 }
 

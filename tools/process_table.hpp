@@ -28,6 +28,9 @@ std::vector<ProcessInfo> list_processes();
 /// Children of all threads of `pid`, ended ones included.
 std::vector<pid_t> children_of(pid_t pid);
 
+/// Those of its first thread only, where the kernel puts orphans whose reaper it is.
+std::vector<pid_t> children_of_main_thread(pid_t pid);
+
 /// Whether it ignores SIGINT and SIGQUIT, as bash has its background jobs do.
 bool ignores_keyboard_signals(pid_t pid);
 

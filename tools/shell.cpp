@@ -1,25 +1,25 @@
 #include "tools/shell.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstring>
 #include <set>
 #include <utility>
 
 #include "tools/bash_process.hpp"
 #include "tools/descendants.hpp"
 #include "tools/process_table.hpp"
+#include "tools/system_error.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -33,24 +33,24 @@ using boost::system::error_code;
 /// see none. Standard input is bash's own /dev/null, open for writing too, as bash never does for its
 /// background jobs: see has_background_input.
 ///
-/// The second eval tells the end. It needs all that the next command will need: where that is spoilt (a
-/// closed descriptor, a disabled builtin) nothing is told, and the call that did it is the one that hears of
-/// it. The comment at the end is read only when bash is done with the line before; see Shell::tick.
+/// The second eval keeps the exported variables and then tells the end. It needs all that the next command
+/// will need: where that is spoilt (a closed descriptor, a disabled builtin) nothing is told, and the call
+/// that did it is the one that hears of it. The comment at the end is read only when bash is done with the
+/// line before; see Shell::tick. Short, as bash reads it byte by byte, with a system call for each.
 constexpr std::string_view kRunLine =
-    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" 0<&2 1>&91 2>&1 90>&- 91>&- 92<&-;"
-    " \\builtin eval \"${-:LINENO=1:0}\\builtin printf '%d\\0' $? >&90; \\builtin export -p >&90;"
-    " \\builtin printf '\\0' >&90\" 0<&2 1>&91 93<&92\n"
+    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
+    "\\builtin eval \"\\builtin export -p;\\builtin echo $? >&90\" >&93 95<&92 96>&91\n"
     "#\n";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold the status; in that mode no function
 /// hides the special builtin `unset`; leaving it clears options that are set again.
 constexpr std::string_view kGuardedRunLine =
-    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" 0<&2 1>&91 2>&1 90>&- 91>&- 92<&-;"
-    " POSIXLY_CORRECT=1$?; \\unset -f builtin;"
-    " \\builtin eval \"${-:LINENO=1:0}\\builtin printf '%d\\0' ${POSIXLY_CORRECT#1} >&90;"
-    " \\unset POSIXLY_CORRECT; \\builtin shopt -s expand_aliases; \\builtin shopt -u inherit_errexit;"
-    " \\builtin export -p >&90; \\builtin printf '\\0' >&90\" 0<&2 1>&91 93<&92\n"
+    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
+    "POSIXLY_CORRECT=1$?;\\unset -f builtin;"
+    "\\builtin eval \"\\unset POSIXLY_CORRECT;\\builtin shopt -s expand_aliases;"
+    "\\builtin shopt -u inherit_errexit;\\builtin export -p;\\builtin echo ${POSIXLY_CORRECT#1} >&90\""
+    " >&93 95<&92 96>&91\n"
     "#\n";
 
 bool may_define_builtin(std::string_view command) {
@@ -60,12 +60,23 @@ bool may_define_builtin(std::string_view command) {
 
 constexpr std::string_view kFirstLine = "\\shopt -s expand_aliases\n";
 
+/// A status has a few digits; whatever else a command may write there is dropped.
+constexpr std::size_t kMaxRecord = 100;
+
 /// How often a running command's shell is looked at, for what no descriptor tells.
 constexpr auto kTick = std::chrono::milliseconds(100);
 
 /// The kernel gives no program more (a quarter of the stack's limit, usually 2 MiB), so larger exports serve
 /// nobody and are not kept.
-constexpr std::size_t kMaxExports = 2 * 1024 * 1024;
+constexpr off_t kMaxExports = 2 * 1024 * 1024;
+
+/// A memory file of a fixed size for two sets of exported variables and what shows that one is too large.
+UniqueFd make_exports_file() {
+  UniqueFd file(::memfd_create("exports", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (file && ::ftruncate(file.get(), 2 * kMaxExports + 4096) == 0)
+    ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
+  return file;
+}
 
 std::set<pid_t>& shells() {
   static std::set<pid_t> pids;
@@ -74,6 +85,19 @@ std::set<pid_t>& shells() {
 
 void set_nonblocking(int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+/// Replaces what a memory file holds.
+bool put(int file, std::string_view text) {
+  if (::ftruncate(file, 0) != 0) return false;
+  for (off_t at = 0; !text.empty();) {
+    const ssize_t written = ::pwrite(file, text.data(), text.size(), at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(written));
+    at += written;
+  }
+  return true;
 }
 
 int bytes_waiting(int fd) {
@@ -114,11 +138,13 @@ std::expected<std::shared_ptr<Shell>, std::string> Shell::start(const ShellOptio
 std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   over_ = true;  // until there is a process
   command_.reset(::memfd_create("command", MFD_CLOEXEC));
-  if (!command_) return fmt::format("the shell can't be started: memory file: {}", std::strerror(errno));
+  exports_file_ = make_exports_file();
+  if (!command_ || !exports_file_) return system_error_text("make", "memory files for the shell", errno);
   auto started = start_bash({.directory = options.directory,
                              .environment = options.environment,
                              .tag = options.tag,
                              .command = command_.get(),
+                             .exports = exports_file_.get(),
                              .output = options.output,
                              .control_group = options.control_group});
   if (!started) return started.error();
@@ -135,23 +161,20 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   if (process >= 0) process_.assign(process);
 #endif
   if (::write(control_.get(), kFirstLine.data(), kFirstLine.size()) < 0)
-    return fmt::format("the shell can't be started: control pipe: {}", std::strerror(errno));
+    return system_error_text("write to", "the shell", errno);
   return std::nullopt;
 }
 
 bool Shell::run(std::string_view command) {
-  if (over_ || ::ftruncate(command_.get(), 0) != 0) return false;
-  for (std::size_t done = 0; done < command.size();) {
-    const auto rest = command.substr(done);
-    const ssize_t written = ::pwrite(command_.get(), rest.data(), rest.size(), static_cast<off_t>(done));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    done += static_cast<std::size_t>(written);
-  }
+  if (over_ || !put(command_.get(), command)) return false;
+  // Bash has the same description of the file, so this says where it will write. The set of the command
+  // before stays until this command has ended.
+  exports_half_ = 1 - exports_half_;
+  if (::lseek(exports_file_.get(), exports_half_ * kMaxExports, SEEK_SET) < 0) return false;
   const auto lines = may_define_builtin(command) ? kGuardedRunLine : kRunLine;
+  lines_size_ = static_cast<int>(lines.size());
   // The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
-  if (::write(control_.get(), lines.data(), lines.size()) != static_cast<ssize_t>(lines.size())) return false;
-  line_size_ = static_cast<int>(lines.size());
+  if (::write(control_.get(), lines.data(), lines.size()) != lines_size_) return false;
   running_ = true;
   tick();
   return true;
@@ -191,36 +214,32 @@ void Shell::read_status() {
     take_status({buffer.data(), static_cast<std::size_t>(count)});
 }
 
-/// For each command: its status, NUL, the exported variables, NUL.
+/// For each command a line with its status.
 void Shell::take_status(std::string_view bytes) {
   while (!bytes.empty() && !over_) {
-    const auto end = bytes.find('\0');
-    const auto part = bytes.substr(0, end);
-    if (record_.size() + part.size() > kMaxExports) record_too_large_ = true;
-    if (record_too_large_)
-      record_ = std::string();
-    else
-      record_ += part;
+    const auto end = bytes.find('\n');
+    record_ += bytes.substr(0, std::min(end, kMaxRecord - std::min(record_.size(), kMaxRecord)));
     if (end == std::string_view::npos) return;
     bytes.remove_prefix(end + 1);
-    std::string field = std::exchange(record_, {});
-    if (std::exchange(reading_exports_, !reading_exports_)) {
-      take_exports(std::move(field));
-      continue;
-    }
     int status = 0;
-    std::from_chars(field.data(), field.data() + field.size(), status);
+    std::from_chars(record_.data(), record_.data() + record_.size(), status);
+    record_.clear();
     if (!running_) continue;
     running_ = false;
     tick_.cancel();
+    exports_size_ = ::lseek(exports_file_.get(), 0, SEEK_CUR) - exports_half_ * kMaxExports;
+    kept_half_ = exports_half_;
     if (auto directory = working_directory_of(pid_); !directory.empty()) directory_ = std::move(directory);
     events_.ended(status);
   }
 }
 
-void Shell::take_exports(std::string field) {
-  exports_too_large_ = std::exchange(record_too_large_, false);
-  exports_ = std::move(field);
+std::optional<std::string> Shell::exports() const {
+  if (exports_size_ > kMaxExports) return std::nullopt;
+  std::string text(static_cast<std::size_t>(std::max<off_t>(exports_size_, 0)), '\0');
+  const ssize_t count = ::pread(exports_file_.get(), text.data(), text.size(), kept_half_ * kMaxExports);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  return text;
 }
 
 void Shell::watch_process() {
@@ -238,7 +257,7 @@ void Shell::check_process() {
   read_status();  // a last command may have ended just before
   if (over_) return;
   end_reports();
-  begun_ = bytes_waiting(control_waiting_.get()) < line_size_;
+  begun_ = bytes_waiting(control_waiting_.get()) < lines_size_;
   events_.died(status);
 }
 

@@ -57,10 +57,9 @@ class Shell : public std::enable_shared_from_this<Shell> {
   bool begun() const noexcept { return begun_; }
   /// Where the shell was when its last command ended.
   const std::string& directory() const noexcept { return directory_; }
-  /// `declare -x` lines of the exported variables at that time; empty before the first command's end.
-  const std::string& exports() const noexcept { return exports_; }
-  /// They were larger than any program can be given, and were not kept.
-  bool exports_too_large() const noexcept { return exports_too_large_; }
+  /// `declare -x` lines of the exported variables at that time; empty before the first command's end. Nothing
+  /// when they are larger than any program can be given.
+  std::optional<std::string> exports() const;
 
  private:
   Shell(const ShellOptions& options, ShellEvents events);
@@ -68,7 +67,6 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void wait_for_status();
   void read_status();
   void take_status(std::string_view bytes);
-  void take_exports(std::string field);
   void end_reports();
   void watch_process();
   void tick();
@@ -80,18 +78,19 @@ class Shell : public std::enable_shared_from_this<Shell> {
   pid_t pid_ = -1;
   bool running_ = false;  // a command
   bool begun_ = false;
-  int line_size_ = 0;  // of what was written to run the last command
+  int lines_size_ = 0;  // of what was written for the last command
   bool over_ = false;
   UniqueFd command_;          // memory file with the command's text
+  UniqueFd exports_file_;     // the same for exported variables, in two halves that take turns
   UniqueFd control_;          // write end: one line makes bash run what the memory file holds
   UniqueFd control_waiting_;  // bash's end
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  std::string record_;  // the field of the status pipe that is being read
-  bool record_too_large_ = false;
-  bool reading_exports_ = false;
-  bool exports_too_large_ = false;
+  std::string record_;    // of the status pipe, as far as it has come
+  int exports_half_ = 0;  // of the file, for the running command
+  int kept_half_ = 0;     // of the last one that ended
+  off_t exports_size_ = 0;
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

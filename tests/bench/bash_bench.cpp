@@ -1,5 +1,5 @@
-// Our own cost of a bash call: bash_bench [ROUNDS [CALLS]]. The same commands go through tools::Bash and over a
-// bare pipe to a persistent bash, in one process, in alternating rounds; the difference is what we add.
+// Our own cost of a bash call: bash_bench [ROUNDS [CALLS]]. The same commands go through tools::Bash and over
+// a bare pipe to a persistent bash, in one process, in alternating rounds; the difference is what we add.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -137,8 +137,8 @@ int main(int argc, char** argv) {
   Ours ours("/tmp");
   BarePipe bare;
   std::cout << fmt::format("{} rounds of {} calls each, microseconds a call\n", rounds, calls)
-            << fmt::format("{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}\n", "command", "ours p50", "bare p50",
-                           "own cost", "ours p90", "bare p90", "own cost");
+            << fmt::format("{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}\n", "command", "ours p50",
+                           "bare p50", "own cost", "ours p90", "bare p90", "own cost");
   for (const std::string command : {"true", "echo hi"}) {
     Times our_times;
     Times bare_times;

@@ -91,7 +91,7 @@ TEST_CASE("bash: what a call sets lasts, and the next call's answer is its own")
       {"set -- a 'b c'; shift 0", "ok\n", "echo $# $2", "2 b c\n", "set --"},
       {"exec 3>three 4<three; echo x >&3", "ok\n", "cat <&4", "x\n", "exec 3>&- 4<&-; rm three"},
       {"exec 200>lock; flock 200", "ok\n", "echo x >&200; cat lock", "x\n", "exec 200>&-"},
-      {"exec 90>&- 91>&- 92>&-", "ok\n", "echo y", "y\n", ":"},
+      {"exec 90>&- 91>&- 92>&- 93>&-", "ok\n", "echo y", "y\n", ":"},
       {"exec >file 2>&1; echo lost", "ok\n", "cat file", "lost\n", "rm file"},
       {"exec <&- >&- 2>&-", "ok\n", "cat; echo $?", "0\n", ":"},
       {"readonly locked=1; export locked", "ok\n", "env | grep ^locked", "locked=1\n", ":"},
@@ -126,12 +126,12 @@ TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call
   for (const auto& row : {
            Row{"echo out; set -n", unusable},
            Row{close_all, "[the shell "},
-           Row{"echo out; exec 93>&-", "[the shell "},
+
            Row{"echo out; ulimit -n 64", "[the shell "},
            Row{"echo out; enable -n eval", unusable},
-           Row{"echo out; enable -n printf", unusable},
+           Row{"echo out; enable -n echo", unusable},
            Row{"echo out; enable -n builtin", unusable},
-           Row{"echo out; readonly LINENO", unusable},
+
            Row{"echo out; shopt -s extdebug; trap 'false' DEBUG", unusable},
            Row{"echo out; trap exit DEBUG", ended},
            Row{"echo out; exec >/dev/null; exit", ended},
