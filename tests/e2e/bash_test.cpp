@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <string>
 
 #include "tests/e2e/worker_run.hpp"
@@ -26,21 +25,21 @@ struct Ended {
 };
 
 Ended run_shell(const std::string& command) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(
-      ::popen(("timeout -k 5 60 sh -c '" + command + "' 2>&1").c_str(), "r"), nullptr);
-  REQUIRE(pipe);
+  std::FILE* pipe = ::popen(("timeout -k 5 60 sh -c '" + command + "' 2>&1").c_str(), "r");
+  REQUIRE(pipe != nullptr);
   Ended ended;
-  for (int byte = 0; (byte = std::fgetc(pipe.get())) != EOF;) ended.text += static_cast<char>(byte);
-  const int status = ::pclose(pipe.get());
+  for (int byte = 0; (byte = std::fgetc(pipe)) != EOF;) ended.text += static_cast<char>(byte);
+  const int status = ::pclose(pipe);
   ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return ended;
 }
 
 /// The worker's `tool` command in `dir`; neither flags nor command may hold a single quote.
 std::string tool_line(const TempDir& dir, const std::string& flags, const std::string& command) {
-  return fmt::format("SANDBOX_WORKER_RUNTIME_DIR={0}/run SANDBOX_WORKER_WORKDIR={0} {1} tool {2} bash "
-                     "\"{{\\\"command\\\": \\\"{3}\\\"}}\"",
-                     dir.path().string(), worker_binary(), flags, command);
+  return fmt::format(
+      "SANDBOX_WORKER_RUNTIME_DIR={0}/run SANDBOX_WORKER_WORKDIR={0} {1} tool {2} bash "
+      "\"{{\\\"command\\\": \\\"{3}\\\"}}\"",
+      dir.path().string(), worker_binary(), flags, command);
 }
 
 Ended run_bash(const TempDir& dir, const std::string& flags, const std::string& command) {
@@ -90,7 +89,7 @@ TEST_CASE("bash: killed for memory is said when the kernel did it, and only then
   CHECK_MESSAGE(contains(killed.text, "begun\n"), killed.text);
   CHECK_MESSAGE(contains(killed.text, "[exit status 137: SIGKILL; killed: out of memory]"), killed.text);
   CHECK(killed.status == 1);
-  const auto other = run_shell(enter + tool_line(dir, "", "bash -c \\\\\\\"kill -9 \\\\\\$\\\\\\$\\\\\\\""));
+  const auto other = run_shell(enter + tool_line(dir, "", "sleep 1000 & kill -9 \\$!; wait \\$!"));
   CHECK_MESSAGE(contains(other.text, "[exit status 137: SIGKILL]"), other.text);
   ::rmdir(group.c_str());
 }
@@ -106,9 +105,10 @@ TEST_CASE("bash: an image without /bin/bash is told so at the start") {
     return;
   }
   TempDir dir;
-  const auto ended = run_shell("unshare -m --propagation private sh -c \"mount --bind /dev/null /bin/bash && exec env " +
-                               fmt::format("SANDBOX_WORKER_RUNTIME_DIR={0}/run SANDBOX_WORKER_WORKDIR={0} {1} tool bash {{}}\"",
-                                           dir.path().string(), worker_binary()));
+  const auto ended = run_shell(
+      "unshare -m --propagation private sh -c \"mount --bind /dev/null /bin/bash && exec env " +
+      fmt::format("SANDBOX_WORKER_RUNTIME_DIR={0}/run SANDBOX_WORKER_WORKDIR={0} {1} tool bash {{}}\"",
+                  dir.path().string(), worker_binary()));
   CHECK(ended.status == 2);
   CHECK(ended.text ==
         "sandbox-worker: /bin/bash is missing or can't be run; the bash tool needs it in the image\n");
@@ -129,14 +129,17 @@ TEST_CASE("bash: --env-file adds variables; what is wrong in it ends the start a
 TEST_CASE("bash: a --ca-file is handed on, as an absolute path; SSL_CERT_FILE alone stays what it is") {
   TempDir dir;
   dir.write("ca.pem", "");
-  const std::string names = "for n in GIT_SSL_CAINFO CURL_CA_BUNDLE SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS;"
-                            " do echo \\${!n-none}; done";
-  const auto clean = "cd " + dir.path().string() +
-                     " && env -u GIT_SSL_CAINFO -u CURL_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u NODE_EXTRA_CA_CERTS ";
+  const std::string names =
+      "for n in GIT_SSL_CAINFO CURL_CA_BUNDLE SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS;"
+      " do echo \\${!n-none}; done";
+  const auto clean =
+      "cd " + dir.path().string() +
+      " && env -u GIT_SSL_CAINFO -u CURL_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u NODE_EXTRA_CA_CERTS ";
   std::string all;
   for (int i = 0; i < 5; ++i) all += dir / "ca.pem" + "\n";
   CHECK(run_shell(clean + tool_line(dir, "--ca-file ca.pem", names)).text == all);
-  CHECK(run_shell(clean + "SSL_CERT_FILE=/x " + tool_line(dir, "", names)).text == "none\nnone\n/x\nnone\nnone\n");
+  CHECK(run_shell(clean + "SSL_CERT_FILE=/x " + tool_line(dir, "", names)).text ==
+        "none\nnone\n/x\nnone\nnone\n");
 }
 
 TEST_CASE("bash: --spill-dir has what doesn't fit, and is empty again at the end") {
@@ -153,9 +156,10 @@ TEST_CASE("bash: --spill-dir has what doesn't fit, and is empty again at the end
 TEST_CASE("write: --private-files makes files for their owner alone") {
   TempDir dir;
   const auto mode_of = [&](const std::string& flags, const std::string& name) {
-    const auto ended = run_shell(fmt::format("umask 022; SANDBOX_WORKER_RUNTIME_DIR={0}/run SANDBOX_WORKER_WORKDIR={0} {1} tool {2} "
-                                             "write \"{{\\\"file_path\\\": \\\"{3}\\\", \\\"content\\\": \\\"x\\\"}}\"",
-                                             dir.path().string(), worker_binary(), flags, name));
+    const auto ended = run_shell(
+        fmt::format("umask 022; SANDBOX_WORKER_RUNTIME_DIR={0}/run SANDBOX_WORKER_WORKDIR={0} {1} tool {2} "
+                    "write \"{{\\\"file_path\\\": \\\"{3}\\\", \\\"content\\\": \\\"x\\\"}}\"",
+                    dir.path().string(), worker_binary(), flags, name));
     REQUIRE_MESSAGE(ended.status == 0, ended.text);
     struct stat info{};
     REQUIRE(::stat((dir / name).c_str(), &info) == 0);
