@@ -11,11 +11,11 @@
 
 #include "tests/support/bash_lane.hpp"
 #include "tests/support/run_tool.hpp"
+#include "tools/file_lock.hpp"
 #include "tools/grep.hpp"
 #include "tools/read.hpp"
-#include "tools/write.hpp"
-#include "tools/file_lock.hpp"
 #include "tools/workspace.hpp"
+#include "tools/write.hpp"
 
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::BashLane;
@@ -68,7 +68,8 @@ TEST_CASE("bash: long output is whole in a private file, and read and grep may o
                               .limits = {},
                               .private_files = false};
   Read read(files);
-  CHECK(contains(text_of(run_tool(read, {{"file_path", path}, {"view_range", {30000, 30001}}})), "30000\n30001"));
+  CHECK(contains(text_of(run_tool(read, {{"file_path", path}, {"view_range", {30000, 30001}}})),
+                 "30000\n30001"));
   Grep grep(SearchOptions{.workspace = &*workspace,
                           .pool = lane.pool.get_executor(),
                           .limits = {},
