@@ -15,12 +15,15 @@
 namespace sandbox_worker::tools {
 
 struct BashOptions {
-  boost::asio::any_io_executor executor;  // the main one; everything happens on it
+  boost::asio::any_io_executor executor;  // the main one; everything happens on it but
+  boost::asio::any_io_executor pool;      // what takes long: ending many processes
   std::string workdir;
   Environment environment;  // as built by command_environment
   Limits limits;
   SpillStore* spill = nullptr;  // outlives the tool; null: what doesn't fit in a result is lost
 };
+
+class BashSession;
 
 /// The bash tool of one lane: `{command?, restart?, timeout_ms?}`, one shell that lasts from call to call.
 /// Make, use and destroy on the executor. The destructor kills the whole session without waiting.
@@ -39,10 +42,12 @@ class Bash final : public Tool {
   /// No call may be running. A later run() starts a fresh shell.
   boost::asio::awaitable<void> close();
 
+  /// Kills the same without waiting, at any time; the tool can't be used any more.
+  void kill();
+
  private:
-  class Session;  // shared with the reading coroutines, which outlive a destroyed tool by one turn of the
-                  // loop
-  std::shared_ptr<Session> session_;
+  const Limits limits_;
+  std::shared_ptr<BashSession> session_;  // also held by what reads from it, for one turn of the loop
 };
 
 /// Whether commands can be run at all; the error is a sentence for the operator.

@@ -3,27 +3,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <map>
+#include <algorithm>
+#include <csignal>
 
+#include "tools/bash_process.hpp"
 #include "tools/process_table.hpp"
 #include "tools/shell.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
 
-using Children = std::multimap<pid_t, ProcessInfo>;
-
-Children children_by_parent() {
-  Children children;
-  for (const auto& process : list_processes()) children.emplace(process.parent, process);
-  return children;
-}
-
-template <class Visit>
-void walk(const Children& children, pid_t parent, bool belongs, const Visit& visit) {
-  const auto [begin, end] = children.equal_range(parent);
-  for (auto at = begin; at != end; ++at) walk(children, at->second.pid, visit(at->second, belongs), visit);
-}
+/// Orphans may come to us while we look; each look that finds one is followed by another.
+constexpr int kMaxPasses = 100;
 
 }  // namespace
 
@@ -34,26 +25,73 @@ std::vector<pid_t> with_descendants(pid_t pid) {
   return found;
 }
 
-std::vector<pid_t> descendants_of_session(std::uint64_t tag, const std::set<pid_t>& sessions) {
-  std::vector<pid_t> found;
-  const pid_t self = ::getpid();
+std::vector<pid_t> orphans_with(const ProcessMarks& marks) {
   const pid_t own_session = ::getsid(0);
-  std::size_t others = live_shells();
-  for (const pid_t session : sessions)
-    if (is_live_shell(session)) --others;
-  walk(children_by_parent(), self, false, [&](const ProcessInfo& process, bool parent_belongs) {
-    const bool stray = others == 0 && process.parent == self && process.session != own_session;
-    const bool belongs = parent_belongs || stray || sessions.contains(process.session) ||
-                         (tag != 0 && process_tag(process.pid) == tag);
-    if (belongs && !process.ended()) found.push_back(process.pid);
-    return belongs;
-  });
+  const bool only_lane = std::ranges::includes(marks.sessions, marks.live_shells);
+  std::vector<pid_t> found;
+  for (const pid_t child : children_of_main_thread(::getpid())) {
+    if (marks.live_shells.contains(child)) continue;
+    const auto info = process_info(child);
+    if (!info || info->ended()) continue;
+    const auto tag = process_tag(child);
+    const bool ours = is_process_tag(tag) ? tag == marks.tag
+                                          : marks.sessions.contains(info->session) ||
+                                                (only_lane && info->session != own_session);
+    if (ours) found.push_back(child);
+  }
   return found;
 }
 
+std::vector<pid_t> children_with(const ProcessMarks& marks) {
+  std::vector<pid_t> found = orphans_with(marks);
+  for (const pid_t shell : marks.live_shells) {
+    const auto info = marks.sessions.contains(shell) ? process_info(shell) : std::nullopt;
+    if (info && !info->ended()) found.push_back(shell);
+  }
+  return found;
+}
+
+std::vector<pid_t> descendants_with(const ProcessMarks& marks) {
+  std::vector<pid_t> found = children_with(marks);
+  for (std::size_t at = 0; at < found.size(); ++at) {
+    for (const pid_t child : children_of(found[at])) {
+      const auto info = process_info(child);
+      if (info && !info->ended()) found.push_back(child);
+    }
+  }
+  return found;
+}
+
+void kill_descendants_with(const ProcessMarks& marks) {
+  std::set<pid_t> stopped;
+  for (int pass = 0; pass < kMaxPasses; ++pass) {
+    bool found_more = false;
+    std::vector<pid_t> found = children_with(marks);
+    for (std::size_t at = 0; at < found.size(); ++at) {
+      if (stopped.insert(found[at]).second) {
+        ::kill(found[at], SIGSTOP);
+        found_more = true;
+      }
+      // From here on it can't fork, so this list is the last word.
+      for (const pid_t child : children_of(found[at])) {
+        if (stopped.contains(child)) {
+          found.push_back(child);
+          continue;
+        }
+        const auto info = process_info(child);
+        if (info && !info->ended()) found.push_back(child);
+      }
+    }
+    if (!found_more) break;
+  }
+  for (const pid_t pid : stopped) ::kill(pid, SIGKILL);
+}
+
 void reap_orphans() {
+  siginfo_t ended{};
+  if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
   const pid_t own_session = ::getsid(0);
-  for (const pid_t child : children_of(::getpid())) {
+  for (const pid_t child : children_of_main_thread(::getpid())) {
     if (is_live_shell(child)) continue;
     const auto info = process_info(child);
     if (info && info->state == 'Z' && info->session != own_session) ::waitpid(child, nullptr, WNOHANG);

@@ -20,10 +20,6 @@ bool has_prefix_of_any_case(std::string_view name, std::string_view prefix) {
   });
 }
 
-bool is_private(std::string_view name) {
-  return has_prefix_of_any_case(name, "ANTHROPIC_") || has_prefix_of_any_case(name, "SANDBOX_WORKER_");
-}
-
 void put(Environment& environment, std::string entry) {
   const std::string_view name = name_of(entry);
   std::erase_if(environment, [&](const std::string& other) { return name_of(other) == name; });
@@ -32,10 +28,14 @@ void put(Environment& environment, std::string entry) {
 
 }  // namespace
 
+bool is_private_variable(std::string_view name) {
+  return has_prefix_of_any_case(name, "ANTHROPIC_") || has_prefix_of_any_case(name, "SANDBOX_WORKER_");
+}
+
 Environment command_environment(const Environment& own, const EnvironmentOptions& options) {
   Environment environment;
   for (const auto& entry : own)
-    if (!is_private(name_of(entry))) environment.push_back(entry);
+    if (!is_private_variable(name_of(entry))) environment.push_back(entry);
   for (const char* entry :
        {"TERM=dumb", "PAGER=cat", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "DEBIAN_FRONTEND=noninteractive"})
     put(environment, entry);

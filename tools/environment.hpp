@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sandbox_worker::tools {
@@ -13,8 +14,12 @@ struct EnvironmentOptions {
   Environment extra;    // last, so that they replace what is there
 };
 
-/// What commands see: `own` (the process's) without credentials (ANTHROPIC_*, in any case) and without
-/// the worker's own settings (SANDBOX_WORKER_*), plus what keeps programs from waiting for a person.
+/// Whether commands must not see a variable of this name: credentials (ANTHROPIC_*) and the worker's own
+/// settings (SANDBOX_WORKER_*), in any case of letters.
+bool is_private_variable(std::string_view name);
+
+/// What commands see: `own` (the process's) without private variables, plus what keeps programs from waiting
+/// for a person.
 Environment command_environment(const Environment& own, const EnvironmentOptions& options);
 
 /// The environment of this process.

@@ -1,18 +1,33 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
 
-/// Tells whether the kernel has killed a process for memory since the watch was made, in our control group
-/// (v1 or v2) or, where that can't be read, on the machine.
-class OomWatch {
+/// Where the kernel counts processes that it killed for memory, the best file first: in our control group (v1
+/// or v2), from the text of /proc/self/cgroup, else on the machine. `root` stands before each path.
+std::vector<std::string> oom_counter_files(std::string_view cgroups, const std::string& root);
+
+/// The count in the text of such a file.
+std::optional<std::uint64_t> oom_kills_in(std::string_view text);
+
+/// That count. Reading takes some microseconds; one thread at a time.
+class OomCounter {
  public:
-  OomWatch();
-  bool killed_since() const;
+  /// Opens the first file below `root` that has a count.
+  explicit OomCounter(const std::string& root = {});
+
+  /// 0 where nothing counts.
+  std::uint64_t read() const;
 
  private:
-  std::uint64_t before_;
+  UniqueFd file_;
 };
 
 }  // namespace sandbox_worker::tools

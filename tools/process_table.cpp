@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +20,9 @@
 namespace sandbox_worker::tools {
 namespace {
 
+/// PF_FORKNOEXEC of the kernel's process flags.
+constexpr unsigned kForkedOnly = 0x40;
+
 std::optional<std::string> read_proc_file(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return std::nullopt;
@@ -28,6 +32,7 @@ std::optional<std::string> read_proc_file(const std::string& path) {
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
     if (count <= 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (static_cast<std::size_t>(count) < buffer.size() / 2) return text;  // /proc fills a page if it can
   }
 }
 
@@ -45,6 +50,47 @@ std::vector<pid_t> numbers_in(const std::string& directory) {
   return numbers;
 }
 
+/// What a descriptor is open on, or the beginning of a longer path; empty when that can't be told.
+std::string link_of_descriptor(pid_t pid, int fd) {
+  std::array<char, 64> target;
+  const ssize_t length =
+      ::readlink(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), target.data(), target.size());
+  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
+}
+
+/// O_RDONLY, O_WRONLY or O_RDWR, or -1.
+int access_of_descriptor(pid_t pid, int fd) {
+  const auto text = read_proc_file(fmt::format("/proc/{}/fdinfo/{}", pid, fd));
+  constexpr std::string_view kField = "flags:\t";
+  const auto at = text ? text->find(kField) : std::string::npos;
+  if (at == std::string::npos) return -1;
+  int flags = 0;
+  std::from_chars(text->data() + at + kField.size(), text->data() + text->size(), flags, 8);
+  return flags & O_ACCMODE;
+}
+
+/// False when the kernel is built without the file that tells: all children have been found otherwise then.
+bool add_children(std::vector<pid_t>& children, pid_t pid, pid_t thread) {
+  const auto text = read_proc_file(fmt::format("/proc/{}/task/{}/children", pid, thread));
+  if (!text) {
+    if (::access(fmt::format("/proc/{}/task/{}", pid, thread).c_str(), F_OK) != 0) return true;  // just ended
+    children.clear();
+    for (const auto& process : list_processes())
+      if (process.parent == pid) children.push_back(process.pid);
+    return false;
+  }
+  const char* at = text->data();
+  const char* const end = at + text->size();
+  while (at < end) {
+    pid_t child = 0;
+    const auto [next, error] = std::from_chars(at, end, child);
+    if (error != std::errc()) break;
+    children.push_back(child);
+    at = next + 1;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<ProcessInfo> process_info(pid_t pid) {
@@ -53,10 +99,12 @@ std::optional<ProcessInfo> process_info(pid_t pid) {
   const auto name_end = text->rfind(')');  // the name itself may hold anything, parentheses too
   if (name_end == std::string::npos) return std::nullopt;
   ProcessInfo info{.pid = pid};
-  pid_t group = 0;
-  if (std::sscanf(text->c_str() + name_end + 1, " %c %d %d %d", &info.state, &info.parent, &group,
-                  &info.session) != 4)
+  unsigned flags = 0;
+  if (std::sscanf(text->c_str() + name_end + 1,
+                  " %c %d %d %d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &info.state,
+                  &info.parent, &info.group, &info.session, &flags, &info.begun) != 6)
     return std::nullopt;
+  info.own_program = (flags & kForkedOnly) == 0;
   return info;
 }
 
@@ -67,28 +115,20 @@ std::vector<ProcessInfo> list_processes() {
   return processes;
 }
 
+std::vector<pid_t> children_of_main_thread(pid_t pid) {
+  std::vector<pid_t> children;
+  add_children(children, pid, pid);
+  return children;
+}
+
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;
   const std::string tasks = fmt::format("/proc/{}/task", pid);
-  for (const pid_t task : numbers_in(tasks)) {
-    const auto text = read_proc_file(fmt::format("{}/{}/children", tasks, task));
-    if (!text) {  // the kernel is built without these files, or the thread has just ended
-      if (::access(fmt::format("{}/{}", tasks, task).c_str(), F_OK) != 0) continue;
-      children.clear();
-      for (const auto& process : list_processes())
-        if (process.parent == pid) children.push_back(process.pid);
-      return children;
-    }
-    const char* at = text->data();
-    const char* const end = at + text->size();
-    while (at < end) {
-      pid_t child = 0;
-      const auto [next, error] = std::from_chars(at, end, child);
-      if (error != std::errc()) break;
-      children.push_back(child);
-      at = next + 1;
-    }
-  }
+  struct stat info{};
+  if (::stat(tasks.c_str(), &info) != 0) return children;
+  constexpr nlink_t kOneThread = 3;  // itself, its parent and one directory
+  for (const pid_t task : info.st_nlink == kOneThread ? std::vector{pid} : numbers_in(tasks))
+    if (!add_children(children, pid, task)) break;
   return children;
 }
 
@@ -102,6 +142,19 @@ bool ignores_keyboard_signals(pid_t pid) {
   std::from_chars(text->data() + at + kField.size(), text->data() + text->size(), ignored, 16);
   constexpr std::uint64_t kBoth = (1ULL << (SIGINT - 1)) | (1ULL << (SIGQUIT - 1));
   return (ignored & kBoth) == kBoth;
+}
+
+bool has_background_input(pid_t pid) {
+  const auto input = link_of_descriptor(pid, 0);
+  return input.starts_with("pipe:") || (input == "/dev/null" && access_of_descriptor(pid, 0) == O_RDONLY);
+}
+
+bool prints_into(pid_t pid, pid_t reader) {
+  const auto output = link_of_descriptor(pid, 1);
+  if (!output.starts_with("pipe:")) return false;
+  for (const int fd : numbers_in(fmt::format("/proc/{}/fd", reader)))
+    if (link_of_descriptor(reader, fd) == output && access_of_descriptor(reader, fd) == O_RDONLY) return true;
+  return false;
 }
 
 std::string command_line_of(pid_t pid) {

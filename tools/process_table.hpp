@@ -12,8 +12,11 @@ namespace sandbox_worker::tools {
 struct ProcessInfo {
   pid_t pid = 0;
   pid_t parent = 0;
+  pid_t group = 0;
   pid_t session = 0;
-  char state = '?';  // Z: ended, not yet reaped
+  char state = '?';              // Z: ended, not yet reaped
+  bool own_program = false;      // it has executed a program since it was forked
+  unsigned long long begun = 0;  // clock ticks since the boot; with the pid it names a process for good
 
   bool ended() const noexcept { return state == 'Z' || state == 'X'; }
 };
@@ -25,13 +28,22 @@ std::vector<ProcessInfo> list_processes();
 /// Children of all threads of `pid`, ended ones included.
 std::vector<pid_t> children_of(pid_t pid);
 
+/// Those of its first thread only, where the kernel puts orphans whose reaper it is.
+std::vector<pid_t> children_of_main_thread(pid_t pid);
+
 /// Whether it ignores SIGINT and SIGQUIT, as bash has its background jobs do.
 bool ignores_keyboard_signals(pid_t pid);
+
+/// Whether its standard input is what bash gives a background job: a pipe, or /dev/null for reading only.
+bool has_background_input(pid_t pid);
+
+/// Whether its standard output is a pipe that `reader` has open for reading.
+bool prints_into(pid_t pid, pid_t reader);
 
 /// The command line, arguments separated by blanks; empty for an ended process.
 std::string command_line_of(pid_t pid);
 
-/// Where the process is; empty when it has ended.
+/// Where the process is; empty when it has ended. A directory that was removed has " (deleted)" behind it.
 std::string working_directory_of(pid_t pid);
 
 }  // namespace sandbox_worker::tools

@@ -10,9 +10,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tools/environment.hpp"
 #include "tools/unique_fd.hpp"
@@ -23,14 +23,15 @@ struct ShellOptions {
   boost::asio::any_io_executor executor;
   std::string directory;
   Environment environment;
-  std::uint64_t tag = 0;  // see process_tag
+  std::uint64_t tag = 0;   // see process_tag
+  int output = -1;         // where commands print; the caller's
+  int control_group = -1;  // as in BashStart
 };
 
 /// What a shell reports, always from the executor and never from within one of its own functions.
 struct ShellEvents {
-  std::function<void(std::string_view bytes)> output;  // of the command, or of what earlier ones left running
-  std::function<void(int status)> ended;               // the command; all of its own output came before
-  std::function<void(int wait_status)> died;  // the shell, after its last output; nothing comes later
+  std::function<void(int status)> ended;      // the command; all of its own output is in the pipe
+  std::function<void(int wait_status)> died;  // the shell; nothing comes later
   std::function<void()> stuck;                // it reads on but no longer does what it is told
 };
 
@@ -52,18 +53,21 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void stop();
 
   pid_t pid() const noexcept { return pid_; }
+  /// Whether bash had taken anything of the last command when it ended: if not, nothing of it was run.
+  bool begun() const noexcept { return begun_; }
   /// Where the shell was when its last command ended.
   const std::string& directory() const noexcept { return directory_; }
-  /// `declare -x` lines of the exported variables at that time.
-  const std::string& exports() const noexcept { return exports_; }
+  /// `declare -x` lines of the exported variables at that time; empty before the first command's end. Nothing
+  /// when they are larger than any program can be given.
+  std::optional<std::string> exports() const;
 
  private:
   Shell(const ShellOptions& options, ShellEvents events);
   std::optional<std::string> spawn(const ShellOptions& options);
-  void read_output();
+  void wait_for_status();
   void read_status();
   void take_status(std::string_view bytes);
-  void drain_output();
+  void end_reports();
   void watch_process();
   void tick();
   void check_process();
@@ -73,29 +77,26 @@ class Shell : public std::enable_shared_from_this<Shell> {
   std::string exports_;
   pid_t pid_ = -1;
   bool running_ = false;  // a command
+  bool begun_ = false;
+  int lines_size_ = 0;  // of what was written for the last command
   bool over_ = false;
-  UniqueFd command_;      // memory file with the command's text
-  UniqueFd control_in_;   // write end: one line makes bash run what the memory file holds
-  UniqueFd control_out_;  // bash's end, kept open so that writing never raises SIGPIPE
+  UniqueFd command_;          // memory file with the command's text
+  UniqueFd exports_file_;     // the same for exported variables, in two halves that take turns
+  UniqueFd control_;          // write end: one line makes bash run what the memory file holds
+  UniqueFd control_waiting_;  // bash's end
   boost::asio::posix::stream_descriptor status_;
-  boost::asio::posix::stream_descriptor output_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  std::string record_;  // the field of the status pipe that is being read
-  bool reading_exports_ = false;
-  std::vector<char> output_buffer_;
-  std::vector<char> status_buffer_;
+  std::string record_;    // of the status pipe, as far as it has come
+  int exports_half_ = 0;  // of the file, for the running command
+  int kept_half_ = 0;     // of the last one that ended
+  off_t exports_size_ = 0;
 };
 
 /// Whether `pid` is a shell that is still ours to reap.
 bool is_live_shell(pid_t pid);
 
-/// Number of shells that run.
-std::size_t live_shells();
-
-/// Marks every process that a tool's shells start, in a resource limit that nobody uses otherwise: it
-/// survives exec, setsid, double forks and an emptied environment. 0: can't be told.
-std::uint64_t process_tag(pid_t pid);
-std::uint64_t new_process_tag();
+/// All of these.
+const std::set<pid_t>& live_shells();
 
 }  // namespace sandbox_worker::tools

@@ -37,6 +37,7 @@ SearchOptions search_options(const ToolsetOptions& options) {
 Toolset::Toolset(const ToolsetOptions& options) {
   BashOptions bash;
   bash.executor = options.executor;
+  bash.pool = options.pool;
   bash.workdir = options.workspace->workdir();
   bash.environment = options.environment;
   bash.limits = options.limits;
@@ -50,6 +51,7 @@ Toolset::Toolset(const ToolsetOptions& options) {
   files.locks = options.file_locks;
   files.pool = options.pool;
   files.limits = options.limits;
+  files.private_files = options.private_files;
   tools_.push_back(std::make_unique<Read>(files));
   tools_.push_back(std::make_unique<Write>(files));
   tools_.push_back(std::make_unique<Edit>(files));
@@ -72,6 +74,10 @@ boost::asio::awaitable<ToolResult> Toolset::run(std::string_view name, nlohmann:
 
 boost::asio::awaitable<void> Toolset::close() {
   return bash_->close();
+}
+
+void Toolset::kill() {
+  bash_->kill();
 }
 
 }  // namespace sandbox_worker::tools

@@ -30,6 +30,7 @@ struct ToolsetOptions {
   std::string home;                      // of the user whose git configuration counts for searches
   std::string xdg_config;                // XDG_CONFIG_HOME
   Limits limits;
+  bool private_files = false;  // files and directories that write makes are for their owner alone
 };
 
 /// The six tools of one lane (a session thread), with a shell of their own.
@@ -45,6 +46,8 @@ class Toolset {
   boost::asio::awaitable<ToolResult> run(std::string_view name, nlohmann::json input);
   /// Ends the shell and every process that it left, within a second or so.
   boost::asio::awaitable<void> close();
+  /// The same at once, for when the process ends: nothing may be run any more.
+  void kill();
 
  private:
   std::vector<std::unique_ptr<Tool>> tools_;

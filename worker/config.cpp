@@ -11,6 +11,7 @@
 #include "worker/client/error_text.hpp"
 #include "worker/credentials.hpp"
 #include "worker/duration.hpp"
+#include "worker/env_file.hpp"
 #include "worker/option_table.hpp"
 
 namespace sandbox_worker::worker {
@@ -124,6 +125,13 @@ std::optional<std::size_t> size_in(std::string_view text, Form) {
   return value;
 }
 
+/// A flag without a value is on.
+std::optional<bool> switch_in(std::string_view text, Form) {
+  if (text.empty() || text == "1" || text == "true") return true;
+  if (text == "0" || text == "false") return false;
+  return std::nullopt;
+}
+
 std::optional<std::string> text_in(std::string_view text, Form) {
   return text.empty() ? std::nullopt : std::optional(std::string(text));
 }
@@ -223,6 +231,15 @@ void read_tools(Settings& settings, Config& config) {
   config.workdir = text("--workdir", config.workdir);
   config.allow_roots = settings.list("--allow-root");
   config.runtime_dir = settings.text("--runtime-dir");
+  config.spill_dir = settings.text("--spill-dir");
+  config.private_files = settings.value("--private-files", false, "0 or 1", switch_in);
+  if (const auto file = settings.text("--env-file"); !file.empty()) {
+    auto read = read_env_file(file);
+    if (!read) throw UsageError{"SANDBOX_WORKER_ENV_FILE (--env-file): " + read.error()};
+    config.command_environment = std::move(*read);
+  }
+  if (const auto file = settings.text("--ca-file"); !file.empty())
+    config.command_ca_file = std::filesystem::absolute(file).lexically_normal().string();
   config.repo_source = text("--repo-image-path", "");
   config.repo_name = settings.value("--repo-workdir-name", last_name(config.repo_source),
                                     "the name of a directory, without a slash", directory_name_in);

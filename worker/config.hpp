@@ -31,7 +31,11 @@ struct Config {
 
   std::string workdir = "/workspace";
   std::vector<std::string> allow_roots;
-  std::string runtime_dir;  // empty: the first of the usual places that can be made
+  std::string runtime_dir;                       // empty: the first of the usual places that can be made
+  std::string spill_dir;                         // empty: below the runtime directory
+  std::vector<std::string> command_environment;  // NAME=value entries added to that of commands
+  std::string command_ca_file;                   // handed on to commands, absolute; empty: none
+  bool private_files = false;                    // what the write tool makes is for its owner alone
   std::chrono::milliseconds max_idle = std::chrono::seconds(60);  // 0: never
   std::chrono::milliseconds max_run{0};                           // 0: no limit
   tools::Limits limits;

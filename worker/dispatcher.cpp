@@ -165,7 +165,9 @@ asio::awaitable<void> Dispatcher::close() {
 }
 
 void Dispatcher::kill() {
-  for (auto& [thread, lane] : lanes_) lane.toolset.reset();
+  for (auto& [thread, lane] : lanes_) {
+    if (lane.toolset) lane.toolset->kill();
+  }
 }
 
 }  // namespace sandbox_worker::worker

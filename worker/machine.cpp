@@ -33,8 +33,14 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config&
   if (!workspace) return std::unexpected("SANDBOX_WORKER_WORKDIR (--workdir): " + workspace.error());
   const auto runtime_dir = open_runtime_dir(config.runtime_dir, environment);
   if (!runtime_dir) return std::unexpected(runtime_dir.error());
-  auto spill = tools::SpillStore::open(fmt::format("{}/output-{}", *runtime_dir, ::getpid()));
-  if (!spill) return std::unexpected(spill.error());
+  const auto spill_parent = config.spill_dir.empty()
+                                ? *runtime_dir
+                                : std::filesystem::absolute(config.spill_dir).lexically_normal().string();
+  auto spill = tools::SpillStore::open(fmt::format("{}/output-{}", spill_parent, ::getpid()));
+  if (!spill) {
+    return std::unexpected((config.spill_dir.empty() ? "" : "SANDBOX_WORKER_SPILL_DIR (--spill-dir): ") +
+                           spill.error());
+  }
   if (auto added = workspace->add_root((*spill)->directory(), tools::Access::read_only); !added) {
     return std::unexpected(added.error());
   }
@@ -42,11 +48,13 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config&
   const unsigned threads = std::max(2U, std::thread::hardware_concurrency());
   std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*spill), threads));
   tools::EnvironmentOptions commands;
-  commands.ca_file = config.http.ca_file;
+  commands.ca_file = config.command_ca_file;
+  commands.extra = config.command_environment;
   machine->environment_ = tools::command_environment(tools::process_environment(), commands);
   machine->home_ = value_of(environment, "HOME");
   machine->xdg_config_ = value_of(environment, "XDG_CONFIG_HOME");
   machine->limits_ = config.limits;
+  machine->private_files_ = config.private_files;
   return machine;
 }
 
@@ -62,6 +70,7 @@ tools::ToolsetOptions Machine::tool_options() {
   options.home = home_;
   options.xdg_config = xdg_config_;
   options.limits = limits_;
+  options.private_files = private_files_;
   return options;
 }
 

@@ -41,6 +41,7 @@ class Machine {
   std::string home_;
   std::string xdg_config_;
   tools::Limits limits_;
+  bool private_files_ = false;
 };
 
 }  // namespace sandbox_worker::worker

@@ -2,118 +2,25 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <variant>
 
-#include "tests/support/temp_dir.hpp"
+#include "tests/support/bash_lane.hpp"
 #include "tools/process_table.hpp"
 
 namespace asio = boost::asio;
 using namespace sandbox_worker::tools;
 using namespace std::chrono_literals;
 using nlohmann::json;
-using sandbox_worker::testing::TempDir;
+using sandbox_worker::testing::runs;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-struct Answer {
-  std::string text;
-  bool is_error = false;
-};
-
-Answer answer_of(const ToolResult& result) {
-  REQUIRE(result.content.size() == 1);
-  return {std::get<TextContent>(result.content.front()).text, result.is_error};
-}
-
-/// A bash tool with a loop of its own, in an empty directory.
-struct Lane {
-  TempDir dir;
-  asio::io_context io;
-  std::unique_ptr<SpillStore> spill = *SpillStore::open(dir.path().string() + "/.spill");
-  std::unique_ptr<Bash> bash;
-
-  explicit Lane(Environment environment = {"PATH=" + std::string(::getenv("PATH")), "HOME=/tmp",
-                                           "LC_ALL=C"}) {
-    bash = std::make_unique<Bash>(BashOptions{.executor = io.get_executor(),
-                                              .workdir = dir.path().string(),
-                                              .environment = std::move(environment),
-                                              .limits = {},
-                                              .spill = spill.get()});
-  }
-
-  template <class Result>
-  Result await(asio::awaitable<Result> awaitable, std::optional<asio::cancellation_slot> slot = {}) {
-    std::optional<Result> result;
-    std::exception_ptr error;
-    auto done = [&](std::exception_ptr thrown, Result value) {
-      error = thrown;
-      result = std::move(value);
-    };
-    if (slot)
-      asio::co_spawn(io, std::move(awaitable), asio::bind_cancellation_slot(*slot, done));
-    else
-      asio::co_spawn(io, std::move(awaitable), done);
-    const auto deadline = Clock::now() + 30s;
-    io.restart();
-    while (!result && Clock::now() < deadline) io.run_one_for(1s);
-    REQUIRE(result);
-    REQUIRE_FALSE(error);
-    return *std::move(result);
-  }
-
-  Answer call(json input) { return answer_of(await(bash->run(std::move(input)))); }
-  std::string text(const std::string& command) { return call({{"command", command}}).text; }
-
-  void close() {
-    await([](Bash& tool) -> asio::awaitable<bool> {
-      co_await tool.close();
-      co_return true;
-    }(*bash));
-  }
-
-  /// Runs the loop until `done`; false when that takes too long.
-  bool until(const std::function<bool()>& done) {
-    const auto deadline = Clock::now() + 10s;
-    io.restart();
-    asio::steady_timer poll(io);
-    while (!done()) {
-      if (Clock::now() > deadline) return false;
-      poll.expires_after(5ms);
-      bool woke = false;
-      poll.async_wait([&](auto) { woke = true; });
-      while (!woke) io.run_one();
-    }
-    return true;
-  }
-};
-
-bool runs(pid_t pid) {
-  const auto info = process_info(pid);
-  return info && !info->ended();
-}
-
-pid_t pid_in(const std::string& path) {
-  pid_t pid = 0;
-  std::ifstream(path) >> pid;
-  return pid;
-}
+using Lane = sandbox_worker::testing::BashLane;
 
 }  // namespace
 
@@ -241,7 +148,7 @@ TEST_CASE("bash: a shell that ends is said, and the next call finds directory an
 TEST_CASE("bash: restart gives a shell as at the start") {
   Lane lane;
   lane.text("mkdir sub; cd sub; export E=x; sleep 1000 & echo $! >../pid");
-  const pid_t job = pid_in(lane.dir.path().string() + "/pid");
+  const pid_t job = lane.pid_in("pid");
   REQUIRE(runs(job));
   const auto answer = lane.call({{"restart", true}});
   CHECK_FALSE(answer.is_error);
@@ -249,88 +156,6 @@ TEST_CASE("bash: restart gives a shell as at the start") {
   CHECK_FALSE(runs(job));
   CHECK(lane.text("pwd; echo ${E-none}") == lane.dir.path().string() + "\nnone\n");
   CHECK(lane.call({{"restart", true}, {"command", "echo both"}}).text == "both\n");
-}
-
-TEST_CASE("bash: a time limit stops the foreground, keeps the shell and what was printed") {
-  Lane lane;
-  lane.text("v=kept; sleep 1000 & echo $! >old");
-  const auto answer =
-      lane.call({{"command", "echo begun; sleep 1001 & echo $! >new; sleep 1002"}, {"timeout_ms", 300}});
-  CHECK(answer.is_error);
-  CHECK(answer.text.starts_with("begun\n"));
-  CHECK(answer.text.find("[timed out after 300 ms") != std::string::npos);
-  CHECK(lane.text("echo $v") == "kept\n");
-  CHECK(runs(pid_in(lane.dir.path().string() + "/old")));
-  CHECK(runs(pid_in(lane.dir.path().string() + "/new")));
-}
-
-TEST_CASE("bash: a command that is deaf to INT and TERM is killed") {
-  Lane lane;
-  lane.text("v=kept");
-  const auto answer = lane.call(
-      {{"command", "bash -c 'trap \"\" INT TERM; while :; do sleep 0.1; done'"}, {"timeout_ms", 100}});
-  CHECK(answer.text.find("[timed out after 100 ms") != std::string::npos);
-  CHECK(answer.text.ends_with("[exit status 137: SIGKILL]"));
-  CHECK(lane.text("echo $v") == "kept\n");
-}
-
-TEST_CASE("bash: a call that is cancelled gives what it printed") {
-  Lane lane;
-  lane.text("v=kept");
-  asio::cancellation_signal cancel;
-  asio::co_spawn(
-      lane.io,
-      [&]() -> asio::awaitable<void> {
-        asio::steady_timer poll(co_await asio::this_coro::executor);
-        struct stat status{};
-        while (::stat((lane.dir.path().string() + "/begun").c_str(), &status) != 0) {
-          poll.expires_after(5ms);
-          co_await poll.async_wait(asio::use_awaitable);
-        }
-        cancel.emit(asio::cancellation_type::terminal);
-      },
-      asio::detached);
-  const auto answer = answer_of(
-      lane.await(lane.bash->run({{"command", "echo begun; touch begun; sleep 1000"}}), cancel.slot()));
-  CHECK(answer.is_error);
-  CHECK(answer.text.starts_with("begun\n[interrupted; may have taken effect]"));
-  CHECK(lane.text("echo $v") == "kept\n");
-}
-
-TEST_CASE("bash: a loop in the shell itself costs the shell") {
-  Lane lane;
-  lane.text("cd /; export E=x");
-  asio::cancellation_signal cancel;
-  asio::co_spawn(
-      lane.io,
-      [&]() -> asio::awaitable<void> {
-        asio::steady_timer poll(co_await asio::this_coro::executor, 50ms);
-        co_await poll.async_wait(asio::use_awaitable);
-        cancel.emit(asio::cancellation_type::terminal);
-      },
-      asio::detached);
-  const auto answer =
-      answer_of(lane.await(lane.bash->run({{"command", "while :; do :; done"}}), cancel.slot()));
-  CHECK(answer.text.find("the shell itself was busy") != std::string::npos);
-  CHECK(lane.text("pwd; echo $E") == "/\nx\n");
-}
-
-TEST_CASE("bash: a background job that holds stdout does not delay the result, and is listed once") {
-  Lane lane;
-  const auto text = lane.text("sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo hi");
-  CHECK(text.starts_with("hi\n[still running in the background: "));
-  CHECK(text.ends_with(" sleep 1000]"));
-  CHECK(lane.text("echo next") == "next\n");
-}
-
-TEST_CASE("bash: what background jobs print between calls comes with the next one, marked") {
-  Lane lane;
-  lane.text("(while [ ! -e go ]; do sleep 0.01; done; echo late; touch done) & disown");
-  std::ofstream(lane.dir.path().string() + "/go") << "";
-  struct stat status{};
-  REQUIRE(lane.until([&] { return ::stat((lane.dir.path().string() + "/done").c_str(), &status) == 0; }));
-  CHECK(lane.text("echo now") ==
-        "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
 }
 
 TEST_CASE("bash: output that looks like our own framing is only output") {
@@ -360,45 +185,8 @@ TEST_CASE("bash: large output stays bounded in memory and is spilled") {
   CHECK(text.find("characters left out; the beginning of the output is in ") != std::string::npos);
 }
 
-TEST_CASE("bash: after close nothing that commands started is left") {
-  Lane lane;
-  Lane other;
-  other.text("sleep 1000 & echo $! >pid");
-  const pid_t kept = pid_in(other.dir.path().string() + "/pid");
-  lane.text("sleep 1000 & echo $! >one");
-  lane.text("(setsid sh -c 'echo $$ >two; exec sleep 1000' &) ; while [ ! -s two ]; do sleep 0.01; done");
-  lane.text(
-      "(env -i setsid /bin/sh -c 'echo $$ >three; trap \"\" TERM; while :; do sleep 1; done' &);"
-      "while [ ! -s three ]; do sleep 0.01; done");
-  lane.text("for i in $(seq 200); do (setsid sleep 1000 &) ; done");
-  for (const char* name : {"/one", "/two", "/three"}) REQUIRE(runs(pid_in(lane.dir.path().string() + name)));
-  lane.close();
-  for (const char* name : {"/one", "/two", "/three"})
-    CHECK_FALSE(runs(pid_in(lane.dir.path().string() + name)));
-  const auto left = [] {
-    int count = 0;
-    for (const pid_t pid : children_of(::getpid())) count += runs(pid) ? 1 : 0;
-    return count;
-  };
-  CHECK(left() == 1);  // the other lane's shell
-  CHECK(runs(kept));
-  CHECK(other.text("echo alive") == "alive\n");
-  other.close();
-  CHECK_FALSE(runs(kept));
-  CHECK(left() == 0);
-}
-
-TEST_CASE("bash: a destroyed tool takes its processes along") {
-  std::optional<Lane> lane(std::in_place);
-  lane->text("sleep 1000 & echo $! >pid");
-  const pid_t job = pid_in(lane->dir.path().string() + "/pid");
-  REQUIRE(runs(job));
-  lane->bash.reset();
-  CHECK(lane->until([&] { return !runs(job); }));
-}
-
 TEST_CASE("bash: BASH_ENV of the image is for the agent's scripts, not for this shell's pipe") {
-  Lane lane({"PATH=" + std::string(::getenv("PATH")), "BASH_ENV=/etc/none"});
+  Lane lane({.environment = {"PATH=" + std::string(::getenv("PATH")), "BASH_ENV=/etc/none"}});
   CHECK(lane.text("echo $BASH_ENV") == "/etc/none\n");
 }
 
@@ -407,7 +195,7 @@ TEST_CASE("bash: a shell that ends between calls is said by the next one") {
   lane.bash->warm_up();
   lane.text("export E=x; echo $$ >pid");
   lane.text(":");  // the variables are told after the answer, but before the next one
-  const pid_t shell = pid_in(lane.dir.path().string() + "/pid");
+  const pid_t shell = lane.pid_in("pid");
   ::kill(shell, SIGKILL);
   REQUIRE(lane.until([&] { return !process_info(shell).has_value(); }));
   CHECK(lane.text("echo $E") ==

@@ -119,6 +119,23 @@ TEST_CASE("file tools: an edit doesn't undo what changed the file meanwhile") {
   CHECK(tools.dir.list() == "f");
 }
 
+TEST_CASE("file tools: names of real trees, and one byte too many") {
+  FileTools tools;
+  for (const std::string& name :
+       {std::string("two words"), std::string("line\nbreak"), std::string("-rf"), std::string("--"),
+        std::string("$HOME `x` \"'"), std::string("Case"), std::string("case"),
+        std::string("\xC3\xBC\xE2\x82\xAC"), std::string("in\xFFvalid"), std::string("trailing "),
+        std::string("..."), std::string(255, 'n')}) {
+    CAPTURE(name);
+    check_tools_in(tools, name);
+  }
+  const std::string longer(256, 'n');
+  CHECK(
+      write_now(tools, longer, "x").find("the path or a name in it is too long; a name can have 255 bytes") !=
+      std::string::npos);
+  CHECK(edit_now(tools, longer, "x", "y").find("too long; a name can have 255 bytes") != std::string::npos);
+}
+
 TEST_CASE("file tools: 200 levels deep") {
   FileTools tools;
   std::string path;

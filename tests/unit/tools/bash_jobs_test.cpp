@@ -1,0 +1,221 @@
+// What calls leave running: told once, heard of later, gone at the end.
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "tests/support/bash_lane.hpp"
+#include "tools/control_group.hpp"
+#include "tools/jobs.hpp"
+#include "tools/process_table.hpp"
+
+using namespace std::chrono_literals;
+using namespace sandbox_worker::tools;
+using sandbox_worker::testing::BashLane;
+using sandbox_worker::testing::runs;
+
+namespace {
+
+using Lane = BashLane;
+
+std::string running(pid_t pid, std::string_view command) {
+  return fmt::format("[still running in the background: {} {}]", pid, command);
+}
+
+/// Children of this process that run, and what is below them.
+std::size_t processes_left() {
+  std::vector<pid_t> found{::getpid()};
+  for (std::size_t at = 0; at < found.size(); ++at)
+    for (const pid_t child : children_of(found[at]))
+      if (runs(child)) found.push_back(child);
+  return found.size() - 1;
+}
+
+}  // namespace
+
+TEST_CASE("bash: a background job that holds stdout does not delay the result, and is listed once") {
+  struct Row {
+    const char* start;  // the job writes its number into a file
+    const char* command;
+  };
+  for (const auto& row : {
+           Row{"sleep 1000 & echo $! >pid", "sleep 1000"},
+           Row{"sleep 1000 & echo $! >pid; disown", "sleep 1000"},
+           Row{"nohup sleep 1000 >out 2>&1 & echo $! >pid", "sleep 1000"},
+           Row{"setsid sh -c 'echo $$ >pid; exec sleep 1000' &", "sleep 1000"},
+           Row{"(sh -c 'echo $$ >pid; exec sleep 1000' &)", "sleep 1000"},
+           Row{"(setsid sh -c 'echo $$ >pid; exec sleep 1000' &)", "sleep 1000"},
+           Row{"sh -c 'setsid sh -c \"echo \\$\\$ >pid; exec sleep 1000\" &'", "sleep 1000"},
+           Row{"(read <go) & echo $! >pid", "(subshell)"},
+           Row{"set -m; sleep 1000 & echo $! >pid; set +m", "sleep 1000"},
+       }) {
+    CAPTURE(row.start);
+    Lane lane;
+    lane.text("mkfifo go");
+    const auto begun = std::chrono::steady_clock::now();
+    const auto text =
+        lane.text(std::string(row.start) +
+                  "\nuntil [ -s pid ] && p=$(<pid) && { [[ $(</proc/$p/cmdline) == sleep* ]] || [ -z '" +
+                  (row.command[0] == '(' ? "" : "x") + "' ]; }; do :; done 2>/dev/null; echo hi");
+    CHECK(std::chrono::steady_clock::now() - begun < 10s);
+    CHECK(text == "hi\n" + running(lane.pid_in("pid"), row.command));
+    CHECK(lane.text("echo next") == "next\n");
+    CHECK(runs(lane.pid_in("pid")));
+  }
+}
+
+TEST_CASE("bash: a daemon that its starter leaves behind is listed by the call that notices") {
+  Lane lane;
+  // The starter is listed first; its child becomes ours when it ends.
+  lane.text("mkfifo go; sh -c 'sleep 1000 & echo $! >pid; read x <go' & until [ -s pid ]; do :; done");
+  CHECK(lane.text("echo >go; wait; echo hi") == "hi\n" + running(lane.pid_in("pid"), "sleep 1000"));
+  CHECK(lane.text("echo next") == "next\n");
+}
+
+TEST_CASE("bash: jobs of a shell that ends are listed, live on and are heard of") {
+  Lane lane;
+  const auto answer = lane.call({{"command",
+                                  "(echo $BASHPID >pid; while [ ! -e go ]; do sleep 0.01; done; echo late; "
+                                  "exec sleep 1000) & exit 3"}});
+  REQUIRE(lane.until([&] { return lane.pid_in("pid") != 0; }));
+  CHECK(answer.text.starts_with("[still running in the background: "));
+  CHECK(answer.text.find("[the shell ended with exit status 3; ") != std::string::npos);
+  lane.dir.write("go", "");
+  REQUIRE(lane.until([&] { return command_line_of(lane.pid_in("pid")) == "sleep 1000"; }));
+  CHECK(lane.text("echo now") ==
+        "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
+  CHECK(runs(lane.pid_in("pid")));
+}
+
+TEST_CASE("bash: what background jobs print between calls comes with the next one, marked") {
+  Lane lane;
+  lane.text("(while [ ! -e go ]; do sleep 0.01; done; echo late; touch done) & disown");
+  lane.dir.write("go", "");
+  REQUIRE(lane.until([&] { return lane.has("done"); }));
+  CHECK(lane.text("echo now") ==
+        "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
+}
+
+TEST_CASE("bash: very many new jobs are counted, not all listed") {
+  std::vector<Jobs::Job> jobs;
+  for (pid_t pid = 1; pid <= 25; ++pid) jobs.push_back({pid, pid == 1 ? "" : "x"});
+  const auto line = jobs_line(jobs);
+  CHECK(line.starts_with("[still running in the background: 1 (subshell), 2 x, "));
+  CHECK(line.ends_with(", 20 x and 5 more]"));
+  CHECK(jobs_line({}).empty());
+}
+
+TEST_CASE("bash: after close nothing that commands started is left") {
+  Lane lane;
+  Lane other;
+  other.text("sleep 1000 & echo $! >pid");
+  const pid_t kept = other.pid_in("pid");
+  lane.text("sleep 1000 & echo $! >one");
+  lane.text("(setsid sh -c 'echo $$ >two; exec sleep 1000' &) ; while [ ! -s two ]; do sleep 0.01; done");
+  lane.text(
+      "(env -i setsid /bin/sh -c 'echo $$ >three; trap \"\" TERM; while :; do sleep 1; done' &);"
+      "while [ ! -s three ]; do sleep 0.01; done");
+  lane.text("for i in $(seq 200); do (setsid sleep 1000 &) ; done");
+  for (const char* name : {"one", "two", "three"}) REQUIRE(runs(lane.pid_in(name)));
+  lane.close();
+  for (const char* name : {"one", "two", "three"}) CHECK_FALSE(runs(lane.pid_in(name)));
+  CHECK(processes_left() == 2);  // the other lane's
+  CHECK(runs(kept));
+  CHECK(other.text("echo alive") == "alive\n");
+  other.close();
+  CHECK_FALSE(runs(kept));
+  CHECK(processes_left() == 0);
+}
+
+TEST_CASE("bash: a fork bomb of 200 that restores itself is gone after close, with and without a group") {
+  for (const bool leaves_group : {false, true}) {
+    CAPTURE(leaves_group);
+    Lane lane;
+    // The group of all is where a process that has the right could have gone.
+    const std::string leave =
+        "for g in /proc/self/cgroup; do :; done; d=$(sed -n 's/^0:://p' /proc/self/cgroup);"
+        " m=$(awk '$(NF-2) == \"cgroup2\" {print $5; exit}' /proc/self/mountinfo);"
+        " [ -z \"$m\" ] || echo $BASHPID 2>/dev/null >$m${d%/*}/cgroup.procs; ";
+    const auto started = lane.text("(" + (leaves_group ? leave : "") +
+                                   "exec setsid " FORK_BOMB
+                                   " 200 bomb) >/dev/null & "
+                                   "until [ -s bomb ]; do sleep 0.01; done; echo up");
+    REQUIRE(started.starts_with("up\n"));
+    const pid_t first = lane.pid_in("bomb");
+    REQUIRE(runs(first));
+    lane.close();
+    CHECK_FALSE(runs(first));
+    CHECK(processes_left() == 0);
+  }
+}
+
+TEST_CASE("bash: a destroyed tool takes its processes along, a fork bomb too") {
+  std::optional<Lane> lane(std::in_place);
+  lane->text(FORK_BOMB " 200 bomb >/dev/null & until [ -s bomb ]; do sleep 0.01; done");
+  REQUIRE(processes_left() > 200);
+  lane->bash.reset();
+  CHECK(lane->until([&] { return processes_left() == 0; }));
+}
+
+TEST_CASE("bash: close of an idle lane, of one without a shell, and twice") {
+  Lane lane;
+  lane.close();
+  CHECK(lane.text("echo hi") == "hi\n");
+  lane.close();
+  lane.close();
+  CHECK(processes_left() == 0);
+  CHECK(lane.text("echo again") == "again\n");
+}
+
+TEST_CASE("bash: commands run in a control group of their own where one can be made, removed at the end") {
+  const auto probe = ControlGroup::make();
+  if (!probe) {
+    MESSAGE("no control group can be made here");
+    return;
+  }
+  Lane lane;
+  const auto text = lane.text("sed -n 's/^0:://p' /proc/self/cgroup");
+  CHECK(text.find("/sandbox-worker-") != std::string::npos);
+  const auto parent = std::filesystem::path(probe->path()).parent_path();
+  const auto own = parent / std::filesystem::path(text.substr(0, text.size() - 1)).filename();
+  CHECK(std::filesystem::exists(own));
+  lane.close();
+  CHECK_FALSE(std::filesystem::exists(own));
+}
+
+TEST_CASE("control group: ours is found by what is mounted where") {
+  struct Row {
+    const char* mounts;
+    const char* groups;
+    const char* directory;
+  };
+  const char* whole = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
+  const char* hybrid =
+      "31 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+      "42 30 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+  for (const auto& row : {
+           Row{whole, "0::/user.slice/one\n", "/sys/fs/cgroup/user.slice/one"},
+           Row{whole, "0::/\n", "/sys/fs/cgroup"},
+           Row{hybrid, "4:memory:/a\n0::/b\n", "/sys/fs/cgroup/unified/b"},
+           Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/docker/abc\n",
+               "/sys/fs/cgroup"},
+           Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/docker/abc/d\n",
+               "/sys/fs/cgroup/d"},
+           Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/docker/abcd\n", ""},
+           Row{"30 23 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 c rw\n", "0::/other\n", ""},
+           Row{whole, "0::/../outside\n", ""},
+           Row{whole, "4:memory:/a\n", ""},
+           Row{"31 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n", "0::/\n", ""},
+           Row{"", "", ""},
+           Row{"nonsense - cgroup2 \n", "0::/\n", ""},
+       }) {
+    CAPTURE(row.mounts);
+    CAPTURE(row.groups);
+    CHECK(own_control_group(row.mounts, row.groups).value_or("") == row.directory);
+  }
+}

@@ -1,0 +1,318 @@
+// What commands may do to their shell: it lasts, and harms neither the next call nor what we rely on.
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/support/bash_lane.hpp"
+
+using namespace sandbox_worker::tools;
+using sandbox_worker::testing::BashLane;
+
+namespace {
+
+using Lane = BashLane;
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string functions(std::initializer_list<const char*> names) {
+  std::string text;
+  for (const char* name : names) text += fmt::format("function {} {{ \\builtin echo bad; }}; ", name);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("bash: what a call sets lasts, and the next call's answer is its own") {
+  struct Row {
+    std::string set;
+    const char* ok;     // what `echo ok` gives in the next call
+    const char* probe;  // says that the setting is still there
+    const char* probed;
+    const char* undo;
+  };
+  const std::vector<Row> rows = {
+      {"set -x", "++ echo ok\nok\n", "[[ $- == *x* ]] && echo on", "on\n", "set +x"},
+      {"set -v", "echo ok\nok\n", "[[ $- == *v* ]] && echo on", "on\n", "set +v"},
+      {"set -u", "ok\n", "[[ $- == *u* ]] && echo on", "on\n", "set +u"},
+      {"set -e", "ok\n", "[[ $- == *e* ]] && echo on", "on\n", "set +e"},
+      {"set -f", "ok\n", "echo *", "*\n", "set +f"},
+      {"set -a; v=1", "ok\n", "w=2; env | grep -e ^v= -e ^w= | sort", "v=1\nw=2\n", "set +a; unset v w"},
+      {"set -C; >file", "ok\n", "echo >file || echo kept", "kept\n", "set +C; rm file"},
+      {"set -k", "ok\n", "[[ $- == *k* ]] && echo on", "on\n", "set +k"},
+      {"set -m", "ok\n", "[[ $- == *m* ]] && echo on", "on\n", "set +m"},
+      {"set +B", "ok\n", "echo {a,b}", "{a,b}\n", "set -B"},
+      {"set -E -T", "ok\n", "[[ $- == *E*T* ]] && echo on", "on\n", "set +E +T"},
+      {"set +h", "ok\n", "[[ $- == *h* ]] || echo off", "off\n", "set -h"},
+      {"set -o posix", "ok\n", "[[ -o posix ]] && echo on", "on\n", "set +o posix"},
+      {"set -o pipefail", "ok\n", "false | true; echo $?", "1\n", "set +o pipefail"},
+      {"set -o history", "ok\n", "[[ -o history ]] && echo on", "on\n", "set +o history"},
+      {"shopt -s extdebug nullglob failglob", "ok\n", "shopt -q nullglob && echo on", "on\n",
+       "shopt -u extdebug nullglob failglob"},
+      {"shopt -s lastpipe xpg_echo extglob", "ok\n", "echo 'a\\tb'", "a\tb\n",
+       "shopt -u lastpipe xpg_echo extglob"},
+      {"trap 'echo D >&2' DEBUG", "D\nok\n", "trap -p DEBUG | tail -1", "trap -- 'echo D >&2' DEBUG\n",
+       "trap - DEBUG"},
+      {"trap 'echo E' ERR", "ok\n", "false", "E\n[exit status 1]", "trap - ERR"},
+      {"trap 'echo R' RETURN", "ok\n", "trap -p RETURN", "trap -- 'echo R' RETURN\n", "trap - RETURN"},
+      {"trap 'echo I' INT TERM; trap '' HUP", "ok\n", "kill -TERM $$; trap -p HUP", "I\ntrap -- '' SIGHUP\n",
+       "trap - INT TERM HUP"},
+      {"trap '' CHLD PIPE", "ok\n", "trap -p CHLD", "trap -- '' SIGCHLD\n", "trap - CHLD PIPE"},
+      {"alias ll='echo aliased' echo='echo aliased'", "aliased ok\n", "ll", "aliased aliased\n",
+       "unalias ll echo"},
+      {"alias builtin=false eval=false printf=false export=false", "ok\n", "printf x || echo alias",
+       "alias\n", "unalias -a"},
+      {functions({"printf", "read",   "eval", "cd",    "unset",   "export", "command",
+                  "exit",   "return", "set",  "trap",  "shopt",   ":",      "[",
+                  "test",   "true",   "exec", "local", "declare", "source", "."}),
+       "ok\n", "printf x; eval y; cd z", "bad\nbad\nbad\n",
+       "\\builtin unset -f printf read eval cd unset export command exit return set trap shopt : [ test true "
+       "exec local declare source ."},
+      {functions({"builtin"}), "ok\n", "type -t builtin", "builtin\n", ":"},
+      {"f() { echo f$1; }; v=1; export E=x; declare -A m=([k]=w); arr=(a b)", "ok\n",
+       "f 2; echo $v $E ${m[k]} ${arr[1]}; env | grep ^E=", "f2\n1 x w b\nE=x\n",
+       "unset -f f; unset v E m arr"},
+      {"cd /; pushd /tmp >/dev/null", "ok\n", "pwd; dirs", "/tmp\n~ /\n", "popd >/dev/null"},
+      {"umask 077", "ok\n", "umask", "0077\n", "umask 022"},
+      {"IFS=k/0", "ok\n", "v=akb; echo $v", "a b\n", "IFS=$' \\t\\n'"},
+      {"PATH=/nowhere", "ok\n", "echo $PATH; ls",
+       "/nowhere\nbash: line 1: ls: command not found\n[exit status 127]", "PATH=/usr/bin:/bin"},
+      {"unset PATH HOME PWD OLDPWD SHLVL _", "ok\n", "echo ${HOME-none}", "none\n", "PATH=/usr/bin:/bin"},
+      {"PS4='$(echo traced) '; BASH_ENV=/nowhere; ENV=/nowhere; PROMPT_COMMAND='echo p'", "ok\n", "echo $ENV",
+       "/nowhere\n", "unset PS4 BASH_ENV ENV PROMPT_COMMAND"},
+      {"LC_ALL=C.UTF-8; LANG=C; TZ=UTC", "ok\n", "echo $LC_ALL", "C.UTF-8\n", "LC_ALL=C"},
+      {"unset LINENO; unset -v BASH_LINENO", "ok\n", "echo ${LINENO-none}", "1\n", ":"},
+      {"set -- a 'b c'; shift 0", "ok\n", "echo $# $2", "2 b c\n", "set --"},
+      {"exec 3>three 4<three; echo x >&3", "ok\n", "cat <&4", "x\n", "exec 3>&- 4<&-; rm three"},
+      {"exec 200>lock; flock 200", "ok\n", "echo x >&200; cat lock", "x\n", "exec 200>&-"},
+      {"exec 90>&- 91>&- 92>&- 93>&-", "ok\n", "echo y", "y\n", ":"},
+      {"exec >file 2>&1; echo lost", "ok\n", "cat file", "lost\n", "rm file"},
+      {"exec <&- >&- 2>&-", "ok\n", "cat; echo $?", "0\n", ":"},
+      {"readonly locked=1; export locked", "ok\n", "env | grep ^locked", "locked=1\n", ":"},
+      {"declare -n ref=E2; ref=r; enable -n help", "ok\n", "echo $E2; help",
+       "r\nbash: line 1: help: command not found\n[exit status 127]", "unset -n ref"},
+      {"hash -r; ulimit -c 0; ulimit -n 512", "ok\n", "ulimit -n", "512\n", ":"},
+      {"mkdir gone; cd gone; rmdir ../gone", "ok\n", "echo here", "here\n", "cd /"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.set);
+    Lane lane;
+    const std::string shell = lane.text("echo $BASHPID");
+    CHECK(lane.text("keep=kept") == "(no output)");
+    const auto set = lane.call({{"command", row.set}});
+    CAPTURE(set.text);
+    CHECK(lane.text("echo ok") == row.ok);
+    CHECK(contains(lane.text(row.probe), row.probed));
+    lane.text(row.undo);
+    CHECK(lane.text("echo $keep $BASHPID") == "kept " + shell);
+  }
+}
+
+TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call that did it says so") {
+  struct Row {
+    const char* command;
+    const char* says;
+  };
+  const char* close_all =
+      "for d in /proc/$$/fd/*; do d=${d##*/}; [ $d -lt 3 ] || eval \"exec $d>&-\"; done 2>/dev/null";
+  const char* unusable = "[the shell no longer takes commands ";
+  const char* ended = "[the shell ended with exit status ";
+  for (const auto& row : {
+           Row{"echo out; set -n", unusable},
+           Row{close_all, "[the shell "},
+
+           Row{"echo out; ulimit -n 64", "[the shell "},
+           Row{"echo out; enable -n eval", unusable},
+           Row{"echo out; enable -n echo", unusable},
+           Row{"echo out; enable -n builtin", unusable},
+
+           Row{"echo out; shopt -s extdebug; trap 'false' DEBUG", unusable},
+           Row{"echo out; trap exit DEBUG", ended},
+           Row{"echo out; exec >/dev/null; exit", ended},
+           Row{"echo out; exec sleep 0", ended},
+           Row{"echo out; trap 'kill -9 $$' EXIT; exit", "[the shell was ended by SIGKILL"},
+       }) {
+    CAPTURE(row.command);
+    Lane lane;
+    lane.text("mkdir sub; cd sub; export E='two words'; plain=1");
+    const std::string shell = lane.text("echo $BASHPID");
+    const auto answer = lane.call({{"command", row.command}});
+    CAPTURE(answer.text);
+    CHECK(contains(answer.text, row.says));
+    CHECK(contains(answer.text,
+                   "the next call gets a fresh shell in " + lane.path("sub") + " with the exported"));
+    CHECK(lane.text("echo $E ${plain-none}; pwd") == "two words none\n" + lane.path("sub") + "\n");
+    CHECK(lane.text("echo $BASHPID") != shell);
+  }
+}
+
+TEST_CASE("bash: a command that meets an ended shell is run by a fresh one, once") {
+  Lane lane;
+  lane.text("export E=x");
+  for (int round = 0; round < 20; ++round) {
+    // The shell ends right behind this; which of the two calls hears of it is left open.
+    const auto first = lane.text("set -t");
+    const auto second = lane.text("echo $E; echo ran >>log");
+    CHECK(contains(first, "[the shell ended ") != contains(second, "[the shell ended after the last call; "));
+    CHECK(second.ends_with("x\n"));
+  }
+  CHECK(lane.text("grep -c ran log") == "20\n");
+}
+
+TEST_CASE("bash: restricted mode restricts the commands only") {
+  Lane lane;
+  lane.text("set -r");
+  CHECK(contains(lane.text("cd /"), "restricted"));
+  CHECK(lane.text("echo ok; cat") == "ok\n");
+}
+
+TEST_CASE("bash: exported variables that no program could be given are not kept, which is said") {
+  Lane lane;
+  CHECK(lane.text("export E=x; export BIG=$(head -c 3000000 /dev/zero | tr '\\0' b)") == "(no output)");
+  CHECK(lane.text("echo ${#BIG}") == "3000000\n");
+  CHECK(contains(lane.text("exit 3"),
+                 "its variables (the exported ones are too large to keep), functions and"));
+  CHECK(lane.text("echo ${E-none}") == "none\n");
+}
+
+TEST_CASE("bash: output comes whole and in order, however it meets the end of its command") {
+  Lane lane;
+  std::string expected;
+  for (int i = 1; i <= 15000; ++i) expected += std::to_string(i) + "\n";
+  bool all_equal = true;
+  for (int round = 0; round < 100; ++round) all_equal = all_equal && lane.text("seq 15000") == expected;
+  CHECK(all_equal);
+}
+
+TEST_CASE("bash: after any text at all the next call works") {
+  const std::vector<std::string> parts = {
+      "'",
+      "\"",
+      "`",
+      "$(",
+      "${",
+      "$((",
+      "))",
+      "}",
+      ")",
+      "{ ",
+      "( ",
+      " #",
+      "\\",
+      "\n",
+      ";",
+      ";;",
+      "&",
+      "&&",
+      "||",
+      "|",
+      "|&",
+      "<<E",
+      "<<-'E'",
+      "<<<",
+      "E\n",
+      "<",
+      ">",
+      ">f",
+      "2>&1",
+      ">&",
+      "<&-",
+      ">&-",
+      "if ",
+      "then ",
+      "fi",
+      "case x in",
+      "esac",
+      "for i in ",
+      "do ",
+      "done",
+      "until ",
+      "function ",
+      "f()",
+      "[[",
+      "]]",
+      "((",
+      "!",
+      "coproc ",
+      "time ",
+      "select ",
+      "in ",
+      "echo a",
+      "printf b",
+      ":",
+      "true",
+      "false",
+      "exit 3",
+      "return",
+      "break 9",
+      "continue",
+      "set -n",
+      "set -e",
+      "set -x",
+      "set +x",
+      "set -u",
+      "set -v",
+      "set -o posix",
+      "shopt -s extglob",
+      "trap '' DEBUG",
+      "eval ",
+      "exec ",
+      "exec 1>&-",
+      "exec 0<&-",
+      "exec 90>&-",
+      "exec 10>&-",
+      "exec 11>&-",
+      "builtin",
+      "unset -f",
+      "readonly ",
+      "x=",
+      "$x",
+      "$'\\x",
+      "$\"",
+      "\xFF\xFE",
+      "\x01\x02",
+      "\r",
+      "\t",
+      "\x7F",
+      "~",
+      "*",
+      "?(",
+      "!(",
+      "{1..3}",
+      "<(",
+      ">(",
+      "kill -9 $$",
+      "wait",
+      "cd /",
+      "cd -",
+      "alias e=x",
+      "IFS=o",
+      "\xE2\x80\xA8",
+      "#\n",
+  };
+  std::mt19937 random(20);  // NOLINT: the same texts each time
+  const auto below = [&](std::size_t bound) { return static_cast<std::size_t>(random() % bound); };
+  Lane lane;
+  for (int round = 0; round < 300; ++round) {
+    std::string command;
+    for (std::size_t count = 1 + below(12); count > 0; --count) {
+      command += parts[below(parts.size())];
+      if (below(2) == 0) command += ' ';
+    }
+    if (round % 60 == 59)
+      command.insert(below(command.size() + 1), std::string(1 << 20, round % 2 == 0 ? '#' : 'x'));
+    if (round % 50 == 49) command.insert(below(command.size() + 1), 1, '\0');
+    const auto answer = lane.call({{"command", command}, {"timeout_ms", 1000}});
+    CAPTURE(command.substr(0, 300));
+    CHECK_FALSE(answer.text.empty());
+    if (contains(command, std::string(1, '\0'))) CHECK(contains(answer.text, "nothing was run"));
+    const auto next = lane.text("echo ok");
+    CHECK_MESSAGE(next.ends_with("ok\n"), next);
+  }
+}

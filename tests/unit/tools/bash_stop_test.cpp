@@ -1,0 +1,216 @@
+// Stopping calls: by a time limit, by an interrupt, at the end.
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <fstream>
+#include <string>
+
+#include "tests/support/bash_lane.hpp"
+
+using namespace std::chrono_literals;
+using namespace sandbox_worker::tools;
+using sandbox_worker::testing::BashLane;
+using sandbox_worker::testing::runs;
+
+namespace {
+
+using Lane = BashLane;
+using Seconds = std::chrono::duration<double>;
+
+/// Writes down when a signal came, and goes on. Its loop is made of builtins only.
+constexpr const char* kDeaf =
+    "exec bash -c 'for s in INT TERM; do trap \"echo \\$EPOCHREALTIME >>$s\" $s; done;"
+    " echo $$ >deaf; exec 3<> <(:); echo begun; touch ready; while :; do read -t 0.01 -u 3; done'";
+
+std::string in_foreground(const std::string& program) {
+  return "(" + program + ")";
+}
+
+/// The times in a file, in seconds since the epoch.
+std::vector<double> times_in(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<double> times;
+  for (double time = 0; file >> time;) times.push_back(time);
+  return times;
+}
+
+double now() {
+  return Seconds(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("bash: a time limit stops the foreground, keeps the shell and what was printed") {
+  Lane lane;
+  lane.text("v=kept; cd /; sleep 1000 & echo $! >$OLDPWD/old");
+  const auto answer = lane.call(
+      {{"command", "cd ~-; echo begun; sleep 1001 & echo $! >new; sleep 1002"}, {"timeout_ms", 300}});
+  CHECK(answer.is_error);
+  CHECK(answer.text.starts_with("begun\n"));
+  CHECK(contains(answer.text, "[timed out after 300 ms"));
+  CHECK(contains(answer.text,
+                 fmt::format("[still running in the background: {} sleep 1001]", lane.pid_in("new"))));
+  CHECK(lane.text("echo $v; pwd") == "kept\n" + lane.dir.path().string() + "\n");
+  CHECK(runs(lane.pid_in("old")));
+  CHECK(runs(lane.pid_in("new")));
+}
+
+TEST_CASE("bash: a time limit sends INT, TERM and KILL, 2 s apart, each once") {
+  Lane lane;
+  lane.text("v=kept");
+  const auto answer = lane.call({{"command", in_foreground(kDeaf)}, {"timeout_ms", 500}});
+  const double end = now();
+  CAPTURE(answer.text);
+  CHECK(answer.text.starts_with("begun\n"));
+  CHECK(contains(answer.text, "[timed out after 500 ms"));
+  CHECK(answer.text.ends_with("[exit status 137: SIGKILL]"));
+  const auto interrupted = times_in(lane.path("INT"));
+  const auto asked = times_in(lane.path("TERM"));
+  REQUIRE(interrupted.size() == 1);
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0] - interrupted[0] > 1.5);
+  CHECK(asked[0] - interrupted[0] < 6);
+  CHECK(end - asked[0] > 1.5);
+  CHECK(end - asked[0] < 6);
+  CHECK_FALSE(runs(lane.pid_in("deaf")));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: an interrupt sends INT, TERM and KILL, 300 ms apart") {
+  Lane lane;
+  lane.text("v=kept");
+  const auto answer = lane.call_cancelled_at("ready", {{"command", in_foreground(kDeaf)}});
+  const double end = now();
+  CAPTURE(answer.text);
+  CHECK(answer.is_error);
+  CHECK(answer.text.starts_with("begun\n"));
+  CHECK(contains(answer.text, "[interrupted; may have taken effect]"));
+  const auto interrupted = times_in(lane.path("INT"));
+  const auto asked = times_in(lane.path("TERM"));
+  REQUIRE(interrupted.size() == 1);
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0] - interrupted[0] > 0.2);
+  CHECK(asked[0] - interrupted[0] < 1.5);
+  CHECK(end - asked[0] > 0.2);
+  CHECK(end - asked[0] < 1.5);
+  CHECK_FALSE(runs(lane.pid_in("deaf")));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: an interrupt cuts the stages of a time limit that is over") {
+  Lane lane;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto answer = lane.call_cancelled_at("INT", {{"command", in_foreground(kDeaf)}, {"timeout_ms", 300}});
+  CHECK(contains(answer.text, "[timed out after 300 ms"));
+  CHECK(std::chrono::steady_clock::now() - begun < 3500ms);  // not 4.3 s
+}
+
+TEST_CASE("bash: at the end there is TERM, and KILL 300 ms later") {
+  Lane lane;
+  lane.text(std::string("(") + kDeaf + ") & until [ -e ready ]; do :; done");
+  const pid_t deaf = lane.pid_in("deaf");
+  REQUIRE(runs(deaf));
+  lane.close();
+  const double end = now();
+  CHECK_FALSE(runs(deaf));
+  const auto asked = times_in(lane.path("TERM"));
+  REQUIRE(asked.size() == 1);
+  CHECK(times_in(lane.path("INT")).empty());
+  CHECK(end - asked[0] > 0.2);
+  CHECK(end - asked[0] < 1.5);
+}
+
+TEST_CASE("bash: a larger timeout_ms than allowed is cut, and the answer says so") {
+  Limits limits;
+  limits.max_tool_timeout = 1500ms;
+  Lane lane({.limits = limits});
+  CHECK(lane.call({{"command", "echo fine"}, {"timeout_ms", 1500}}).text == "fine\n");
+  CHECK(lane.call({{"command", "echo fine"}, {"timeout_ms", 9'000'000'000'000}}).text ==
+        "fine\n[timeout_ms was cut to the most that is allowed, 1500 ms]");
+  const auto answer = lane.call({{"command", "echo begun; sleep 1000"}, {"timeout_ms", 60'000}});
+  CHECK(answer.text.starts_with("begun\n[timeout_ms was cut to the most that is allowed, 1500 ms]\n"));
+  CHECK(contains(answer.text, "[timed out after 1500 ms: "));
+}
+
+TEST_CASE("bash: a call without timeout_ms has the default limit, as far as that is allowed") {
+  Limits limits;
+  limits.default_tool_timeout = 300ms;
+  CHECK(contains(Lane({.limits = limits}).call({{"command", "sleep 1000"}}).text, "[timed out after 300 ms"));
+  limits.default_tool_timeout = 1h;
+  limits.max_tool_timeout = 400ms;
+  CHECK(contains(Lane({.limits = limits}).call({{"command", "sleep 1000"}}).text, "[timed out after 400 ms"));
+}
+
+TEST_CASE("bash: a limit of 0 is none") {
+  Limits limits;
+  limits.default_tool_timeout = 0ms;
+  CHECK(Lane({.limits = limits}).call({{"command", "sleep 0.1; echo fine"}}).text == "fine\n");
+  limits.max_tool_timeout = 0ms;
+  Lane lane({.limits = limits});
+  CHECK(lane.call({{"command", "sleep 0.1; echo fine"}}).text == "fine\n");
+  CHECK(lane.call({{"command", "sleep 0.1; echo fine"}, {"timeout_ms", 5'000'000'000}}).text == "fine\n");
+  CHECK(
+      contains(lane.call({{"command", "sleep 1000"}, {"timeout_ms", 100}}).text, "[timed out after 100 ms"));
+}
+
+TEST_CASE("bash: a limit stops each command of a list, pipelines and substitutions too") {
+  for (const std::string command : {"sleep 1000; touch next; sleep 1000", "yes | sleep 1000 | cat",
+                                    "echo $(sleep 1000)", "cat <(sleep 1000)", "(sleep 1000; sleep 1001)"}) {
+    CAPTURE(command);
+    Lane lane;
+    lane.text("v=kept");
+    const auto answer = lane.call({{"command", command}, {"timeout_ms", 200}});
+    CHECK(contains(answer.text, "[timed out after 200 ms"));
+    CHECK(lane.text("echo $v") == "kept\n");
+  }
+}
+
+TEST_CASE("bash: a job stays that the shell was waiting for when the time was up; that costs the shell") {
+  Lane lane;
+  const auto answer = lane.call_cancelled_at(
+      "job", {{"command",
+               "sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo $! >job; wait; echo no"}});
+  CAPTURE(answer.text);
+  CHECK(contains(answer.text, "[the shell itself was busy, so it was ended as well; "));
+  CHECK(runs(lane.pid_in("job")));
+  CHECK(lane.text("echo alive") == "alive\n");
+}
+
+TEST_CASE("bash: with job control the newest job is the foreground") {
+  Lane lane;
+  lane.text("set -m; v=kept");
+  const auto answer =
+      lane.call({{"command", "sleep 1000 & echo $! >job; (echo $BASHPID >front; exec sleep 1001) | cat"},
+                 {"timeout_ms", 300}});
+  CHECK(contains(answer.text, "[timed out after 300 ms"));
+  CHECK(runs(lane.pid_in("job")));
+  CHECK_FALSE(runs(lane.pid_in("front")));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: a foreground program that is as deaf as a job is killed at last") {
+  Lane lane;
+  lane.text("v=kept; sleep 1000 & echo $! >job");
+  const auto answer = lane.call_cancelled_at(
+      "deaf", {{"command", "bash -c 'trap \"\" INT QUIT TERM; echo $$ >deaf; while :; do sleep 0.1; done'"}});
+  CHECK(answer.text.ends_with("[exit status 137: SIGKILL]"));
+  CHECK_FALSE(runs(lane.pid_in("deaf")));
+  CHECK(runs(lane.pid_in("job")));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: a loop in the shell itself costs the shell") {
+  Lane lane;
+  lane.text("cd /; export E=x");
+  const auto answer =
+      lane.call_cancelled_at("ready", {{"command", "echo begun; touch ~-/ready; while :; do :; done"}});
+  CHECK(answer.text.starts_with("begun\n[interrupted; may have taken effect]\n"));
+  CHECK(contains(answer.text, "the shell itself was busy"));
+  CHECK(lane.text("pwd; echo $E") == "/\nx\n");
+}

@@ -1,0 +1,194 @@
+#include "tools/bash_process.hpp"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "tools/system_error.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr const char* kBash = "/bin/bash";
+
+/// Out of memory, the kernel should take what the agent started before the worker.
+constexpr std::string_view kOomScore = "800";
+
+/// Microseconds of real-time computing without a pause: decades, so that it never takes effect.
+constexpr std::uint64_t kTagBase = 1ULL << 52U;
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+
+  static std::optional<Pipe> make() {
+    std::array<int, 2> ends;
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  }
+};
+
+struct ChildSetup {
+  const char* directory;
+  char* const* argv;
+  char* const* envp;
+  int control;
+  int status;
+  int output;
+  int command;
+  int exports;
+  int report;
+  pid_t parent;
+  std::uint64_t tag;
+};
+
+void close_all_between(unsigned first, unsigned last) {
+  if (::syscall(SYS_close_range, first, last, 0) == 0) return;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto end = static_cast<unsigned>(limit.rlim_cur < 65536 ? limit.rlim_cur : 65536);
+  for (unsigned fd = first; fd <= last && fd < end; ++fd) ::close(static_cast<int>(fd));
+}
+
+/// Between fork and exec: only calls that are safe there. Process v2 has no say over descriptors above 2 (it
+/// passes all open ones on) and waits for the child in destructors, so this is done by hand.
+[[noreturn]] void become_bash(const ChildSetup& setup) {
+  const auto fail = [&] {
+    const int reason = errno;
+    [[maybe_unused]] const ssize_t told = ::write(setup.report, &reason, sizeof reason);
+    ::_exit(127);
+  };
+  ::setsid();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != setup.parent) ::_exit(127);
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // First above all targets, so that none of them is overwritten before its turn.
+  const auto lift = [&](int fd) { return ::fcntl(fd, F_DUPFD, 100); };
+  const int control = lift(setup.control);
+  const int status = lift(setup.status);
+  const int output = lift(setup.output);
+  const int command = lift(setup.command);
+  const int exports = lift(setup.exports);
+  const int report = lift(setup.report);
+  const int null = ::open("/dev/null", O_RDWR);
+  if (null < 0 || ::dup2(control, 0) < 0 || ::dup2(null, 1) < 0 || ::dup2(null, 2) < 0 ||
+      ::dup2(status, kStatusFd) < 0 || ::dup2(output, kOutputFd) < 0 || ::dup2(command, kCommandFd) < 0 ||
+      ::dup2(exports, kExportsFd) < 0 || ::dup2(report, 3) < 0)
+    fail();
+  ::fcntl(3, F_SETFD, FD_CLOEXEC);
+  close_all_between(4, kStatusFd - 1);
+  close_all_between(kExportsFd + 1, ~0U);
+  const int score = ::open("/proc/self/oom_score_adj", O_WRONLY);
+  if (score >= 0) {
+    [[maybe_unused]] const ssize_t written = ::write(score, kOomScore.data(), kOomScore.size());
+    ::close(score);
+  }
+  const rlimit mark{.rlim_cur = setup.tag, .rlim_max = setup.tag};
+  if (setup.tag != 0) ::setrlimit(RLIMIT_RTTIME, &mark);
+  if (::chdir(setup.directory) == 0) ::execve(kBash, setup.argv, setup.envp);
+  const int reason = errno;
+  [[maybe_unused]] const ssize_t told = ::write(3, &reason, sizeof reason);
+  ::_exit(127);
+}
+
+/// A child inside of the group where that is possible: joining it later takes the kernel tens of
+/// milliseconds.
+pid_t fork_into(int control_group) {
+#ifdef CLONE_INTO_CGROUP
+  if (control_group >= 0) {
+    clone_args arguments{};
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.exit_signal = SIGCHLD;
+    arguments.cgroup = static_cast<std::uint64_t>(control_group);
+    const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+    if (pid >= 0) return pid;
+  }
+#endif
+  return ::fork();
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  for (auto& string : strings) result.push_back(string.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+}  // namespace
+
+std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
+  const auto failed = [](std::string_view operation, std::string_view object, int error) {
+    return std::unexpected(system_error_text(operation, object, error));
+  };
+  auto control = Pipe::make();
+  auto status = Pipe::make();
+  auto report = Pipe::make();
+  if (!control || !status || !report) return failed("make", "pipes for the shell", errno);
+
+  // Orphans of the session come to us instead of to init, so that they can be found and reaped.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+
+  std::vector<std::string> arguments{"bash", "--norc", "--noprofile"};
+  std::vector<std::string> variables = start.environment;
+  // BASH_ENV would be read by this very shell, from the pipe of our lines; it is exported in Bash instead.
+  std::erase_if(variables, [](const std::string& entry) { return entry.starts_with("BASH_ENV="); });
+  const auto argv = pointers_to(arguments);
+  const auto envp = pointers_to(variables);
+  const ChildSetup setup{.directory = start.directory.c_str(),
+                         .argv = argv.data(),
+                         .envp = envp.data(),
+                         .control = control->read.get(),
+                         .status = status->write.get(),
+                         .output = start.output,
+                         .command = start.command,
+                         .exports = start.exports,
+                         .report = report->write.get(),
+                         .parent = ::getpid(),
+                         .tag = start.tag};
+  const pid_t pid = fork_into(start.control_group);
+  if (pid < 0) return failed("start", kBash, errno);
+  if (pid == 0) become_bash(setup);
+  report->write.reset();
+  int reason = 0;
+  ssize_t told = 0;
+  do told = ::read(report->read.get(), &reason, sizeof reason);
+  while (told < 0 && errno == EINTR);
+  if (told != 0) {
+    ::waitpid(pid, nullptr, 0);
+    if (told < 0) reason = EIO;
+    if (::access(kBash, X_OK) != 0) return failed("start", kBash, reason);
+    return failed("start the shell in", start.directory, reason);
+  }
+  return BashProcess{pid, std::move(control->write), std::move(control->read), std::move(status->read)};
+}
+
+std::uint64_t new_process_tag() {
+  static std::uint64_t count = 0;
+  return kTagBase + (static_cast<std::uint64_t>(::getpid()) << 20U) + ++count;
+}
+
+std::uint64_t process_tag(pid_t pid) {
+  rlimit limit{};
+  if (::prlimit(pid, RLIMIT_RTTIME, nullptr, &limit) != 0) return 0;
+  return limit.rlim_cur;
+}
+
+bool is_process_tag(std::uint64_t value) {
+  return value / kTagBase == 1;
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <expected>
+#include <string>
+
+#include "tools/environment.hpp"
+#include "tools/unique_fd.hpp"
+
+namespace sandbox_worker::tools {
+
+/// Where bash finds its private descriptors: above those that scripts name, below those that bash picks last.
+inline constexpr int kStatusFd = 90;
+inline constexpr int kOutputFd = 91;
+inline constexpr int kCommandFd = 92;
+inline constexpr int kExportsFd = 93;
+
+struct BashStart {
+  std::string directory;
+  const Environment& environment;
+  std::uint64_t tag = 0;   // see process_tag
+  int command = -1;        // the memory file with a command's text
+  int exports = -1;        // the memory file for the exported variables
+  int output = -1;         // the pipe for what commands print
+  int control_group = -1;  // the directory of a group to start in; -1: ours
+};
+
+struct BashProcess {
+  pid_t pid = -1;
+  UniqueFd control;          // write end of its standard input
+  UniqueFd control_waiting;  // the other end: tells what it hasn't read yet, and keeps SIGPIPE away
+  UniqueFd status;           // read end of its status pipe
+};
+
+/// Starts one bash in a session of its own, with default signals, no other descriptors, a high OOM score, and
+/// its tag; it dies with this thread's process. Waits until it is executed. The error is a sentence.
+std::expected<BashProcess, std::string> start_bash(const BashStart& start);
+
+/// Marks every process that a lane's shells start, in a resource limit that nobody uses otherwise: it
+/// survives exec, setsid, double forks and an emptied environment.
+std::uint64_t new_process_tag();
+/// That of a process, or another value when it has none (its limit) or can't be told (0).
+std::uint64_t process_tag(pid_t pid);
+bool is_process_tag(std::uint64_t value);
+
+}  // namespace sandbox_worker::tools

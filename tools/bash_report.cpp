@@ -1,0 +1,102 @@
+#include "tools/bash_report.hpp"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstring>
+
+namespace sandbox_worker::tools {
+namespace {
+
+std::string signal_words(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", signal);
+}
+
+std::string_view cause(const CallEnding& ending) {
+  return ending.by_sigkill() && ending.out_of_memory ? "; killed: out of memory" : "";
+}
+
+std::string stop_words(const CallEnding& ending) {
+  switch (ending.stop) {
+    case StopReason::timeout:
+      return fmt::format(
+          "[timed out after {}: what ran in the foreground was stopped, the output above is what came so "
+          "far]",
+          time_words(ending.limit));
+    case StopReason::interrupt:
+      return "[interrupted; may have taken effect]";
+    case StopReason::none:
+      break;
+  }
+  return {};
+}
+
+std::string lost_words(const NextShell& next) {
+  if (next.exports_lost)
+    return fmt::format(
+        "the next call gets a fresh shell in {}; its variables (the exported ones are too large to keep), "
+        "functions and options are lost",
+        next.directory);
+  return fmt::format(
+      "the next call gets a fresh shell in {} with the exported variables of the last completed call; other "
+      "variables, functions and options are lost",
+      next.directory);
+}
+
+std::string status_words(const CallEnding& ending) {
+  if (ending.status > 128 && ending.status < 128 + NSIG)
+    return fmt::format("[exit status {}: {}{}]", ending.status, signal_words(ending.status - 128),
+                       cause(ending));
+  return ending.status != 0 ? fmt::format("[exit status {}]", ending.status) : std::string();
+}
+
+std::string death_words(const CallEnding& ending, const NextShell& next) {
+  if (WIFSIGNALED(ending.status))
+    return fmt::format("[the shell was ended by {}{}; {}]", signal_words(WTERMSIG(ending.status)),
+                       cause(ending), lost_words(next));
+  return fmt::format("[the shell ended with exit status {}; {}]", WEXITSTATUS(ending.status),
+                     lost_words(next));
+}
+
+std::string stuck_words(const CallEnding& ending, const NextShell& next) {
+  if (ending.stop != StopReason::none)
+    return fmt::format("[the shell itself was busy, so it was ended as well; {}]", lost_words(next));
+  return fmt::format(
+      "[the shell no longer takes commands (set -n, or its private descriptors were closed) and was ended; "
+      "{}]",
+      lost_words(next));
+}
+
+}  // namespace
+
+bool CallEnding::by_sigkill() const noexcept {
+  return (kind == Kind::ended && status == 128 + SIGKILL) ||
+         (kind == Kind::died && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+bool CallEnding::is_error() const noexcept {
+  return stop != StopReason::none || kind == Kind::stuck || status != 0;
+}
+
+std::string describe(const CallEnding& ending, const NextShell& next) {
+  std::string text = stop_words(ending);
+  const std::string end = ending.kind == CallEnding::Kind::ended  ? status_words(ending)
+                          : ending.kind == CallEnding::Kind::died ? death_words(ending, next)
+                                                                  : stuck_words(ending, next);
+  if (!end.empty()) add_line(text, end);
+  return text;
+}
+
+std::string time_words(std::chrono::milliseconds time) {
+  if (time.count() % 1000 == 0) return fmt::format("{} s", time.count() / 1000);
+  return fmt::format("{} ms", time.count());
+}
+
+void add_line(std::string& text, std::string_view line) {
+  if (!text.empty() && !text.ends_with('\n')) text += '\n';
+  text += line;
+}
+
+}  // namespace sandbox_worker::tools

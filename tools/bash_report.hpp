@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace sandbox_worker::tools {
+
+/// Why a call was stopped before its own end.
+enum class StopReason { none, timeout, interrupt };
+
+/// How a call ended.
+struct CallEnding {
+  enum class Kind {
+    ended,  // by itself; the shell lives on
+    died,   // with its shell
+    stuck,  // the shell takes no more commands, or is busy, and was killed
+  };
+  Kind kind = Kind::ended;
+  int status = 0;  // exit status, or the shell's wait status
+  StopReason stop = StopReason::none;
+  std::chrono::milliseconds limit{};  // that was over, for StopReason::timeout
+  bool out_of_memory = false;         // the kernel killed a process for memory meanwhile
+
+  bool by_sigkill() const noexcept;
+  bool is_error() const noexcept;
+};
+
+/// What a fresh shell begins with.
+struct NextShell {
+  std::string directory;
+  bool exports_lost = false;  // they were too large to keep
+};
+
+/// The lines behind a call's output; empty for a plain success.
+std::string describe(const CallEnding& ending, const NextShell& next);
+
+/// "30 s" or "1500 ms".
+std::string time_words(std::chrono::milliseconds time);
+
+/// Adds a line on a line of its own.
+void add_line(std::string& text, std::string_view line);
+
+}  // namespace sandbox_worker::tools

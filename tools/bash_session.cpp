@@ -1,0 +1,319 @@
+#include "tools/bash_session.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "tools/bash_process.hpp"
+#include "tools/bash_report.hpp"
+#include "tools/control_group.hpp"
+#include "tools/descendants.hpp"
+#include "tools/foreground.hpp"
+#include "tools/jobs.hpp"
+#include "tools/oom_watch.hpp"
+#include "tools/output.hpp"
+#include "tools/output_pipe.hpp"
+#include "tools/shell.hpp"
+#include "tools/system_error.hpp"
+#include "tools/teardown.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+using Kind = CallEnding::Kind;
+
+/// Between INT, TERM and KILL: long enough to save what can be saved, short enough for who waits.
+constexpr auto kTimeoutStep = std::chrono::seconds(2);
+constexpr auto kInterruptStep = milliseconds(300);
+
+/// How often processes that are being stopped are looked at again.
+constexpr auto kStopPoll = milliseconds(20);
+
+/// A fresh shell takes a few milliseconds for the old one's variables; one that takes longer is not waited
+/// for.
+constexpr auto kRestoreLimit = std::chrono::seconds(5);
+
+/// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
+constexpr auto kJobStart = milliseconds(25);
+
+std::string quote(std::string_view text) {
+  std::string quoted = "'";
+  for (const char byte : text) {
+    if (byte == '\'')
+      quoted += "'\\''";
+    else
+      quoted += byte;
+  }
+  return quoted + "'";
+}
+
+asio::awaitable<void> pause(milliseconds time) {
+  asio::steady_timer timer(co_await asio::this_coro::executor, time);
+  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+asio::awaitable<bool> is_cancelled() {
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_return state.cancelled() != asio::cancellation_type::none;
+}
+
+bool is_directory(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+}  // namespace
+
+BashSession::BashSession(BashOptions options)
+    : options_(std::move(options)),
+      tag_(new_process_tag()),
+      wake_(options_.executor),
+      next_{.directory = options_.workdir} {}
+
+std::optional<std::string> BashSession::start_shell() {
+  if (shell_) return std::nullopt;
+  const std::weak_ptr<BashSession> weak = weak_from_this();
+  if (!pipe_) {
+    pipe_ = OutputPipe::open(options_.executor, [weak](std::string_view bytes) {
+      if (auto self = weak.lock()) self->on_output(bytes);
+    });
+    if (!pipe_) return system_error_text("make", "a pipe for the shell", errno);
+    group_ = ControlGroup::make();
+  }
+  const auto report = [weak](Kind kind) {
+    return [weak, kind](int status) {
+      if (auto self = weak.lock()) self->finish(kind, status);
+    };
+  };
+  const ShellEvents events{.ended = report(Kind::ended),
+                           .died = report(Kind::died),
+                           .stuck = [stuck = report(Kind::stuck)] { stuck(0); }};
+  ShellOptions shell{.executor = options_.executor,
+                     .directory = next_.directory,
+                     .environment = options_.environment,
+                     .tag = tag_,
+                     .output = pipe_->write_end(),
+                     .control_group = group_ ? group_->directory() : -1};
+  auto started = Shell::start(shell, events);
+  if (!started && next_.directory != options_.workdir) {  // the directory may be gone
+    shell.directory = next_.directory = options_.workdir;
+    started = Shell::start(shell, events);
+  }
+  if (!started) return started.error();
+  shell_ = *std::move(started);
+  sessions_.insert(shell_->pid());
+  bare_ = true;
+  return std::nullopt;
+}
+
+ProcessMarks BashSession::marks() const {
+  return {.tag = tag_, .sessions = sessions_, .live_shells = live_shells()};
+}
+
+void BashSession::on_output(std::string_view bytes) {
+  if (discard_output_) return;
+  if (output_ == nullptr && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  (output_ ? output_ : late_)->feed(bytes);
+}
+
+void BashSession::finish(Kind kind, int status) {
+  pipe_->drain();
+  ending_ = CallEnding{.kind = kind, .status = status};
+  if (output_ == nullptr && !discard_output_ && kind == Kind::died) ended_idle_ = true;
+  if (kind == Kind::died) begun_ = shell_->begun();
+  if (kind != Kind::ended) forget_shell();
+  wake_.cancel();
+}
+
+/// The next call gets a fresh one, with what the last completed call left.
+void BashSession::forget_shell() {
+  if (!shell_) return;
+  next_.directory = is_directory(shell_->directory()) ? shell_->directory() : options_.workdir;
+  const auto exports = shell_->exports();
+  next_.exports_lost = !exports;
+  if (!exports || !exports->empty()) exports_ = exports.value_or("");
+  shell_->stop();
+  shell_.reset();
+}
+
+void BashSession::abandon() {
+  if (shell_) shell_->stop();
+  shell_.reset();
+  if (group_) group_->kill();
+  kill_descendants_with(marks());
+  if (pipe_) pipe_->close();
+}
+
+asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds limit, std::string note) {
+  const auto deadline = Clock::now() + limit;
+  if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
+  std::string text = take_late_output();
+  const auto kills_before = memory_.read();
+  if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
+  StopReason stop = co_await wait_until(deadline);
+  if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
+    ended_idle_ = true;
+    if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
+    if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
+    stop = co_await wait_until(deadline);
+  }
+  if (!ending_) co_await stop_by_stages(stop);
+  if (std::exchange(ended_idle_, false))
+    add_line(text,
+             "[the shell ended after the last call; this is a fresh one, with directory and exported "
+             "variables]\n");
+  CallEnding ending = *std::exchange(ending_, {});
+  ending.stop = stop;
+  ending.limit = limit;
+  if (ending.by_sigkill()) ending.out_of_memory = memory_.read() > kills_before;
+
+  text += std::exchange(output_, nullptr)->finish();
+  if (!note.empty()) add_line(text, note);
+  if (const std::string jobs = co_await new_jobs(); !jobs.empty()) add_line(text, jobs);
+  const std::string description = describe(ending, next_);
+  if (text.empty() && description.empty()) text = "(no output)";
+  if (!description.empty()) add_line(text, description);
+  reap_orphans();
+  co_return ending.is_error() ? ToolResult::error(std::move(text)) : ToolResult::text(std::move(text));
+}
+
+/// A shell that has what it should begin with; the problem otherwise.
+asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
+  if (auto problem = start_shell()) co_return problem;
+  if (std::exchange(bare_, false)) co_await restore_variables();
+  if (!shell_) co_return "the shell ended while it was started; nothing was run";
+  co_return std::nullopt;
+}
+
+/// Hands the command over; from here on what is printed is its own.
+std::optional<std::string> BashSession::begin(const std::string& command) {
+  output_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  ending_.reset();
+  begun_ = true;
+  if (shell_->run(command)) return std::nullopt;
+  output_.reset();
+  forget_shell();
+  return "the command can't be handed to the shell (out of memory?); nothing was run";
+}
+
+std::string BashSession::take_late_output() {
+  if (!late_) return {};
+  std::string text = std::exchange(late_, nullptr)->finish();
+  if (text.empty()) return text;
+  text = "[printed by background jobs since the last call:]\n" + text;
+  add_line(text, "[end of that]\n");
+  return text;
+}
+
+/// Returns once the call has ended or should be stopped.
+asio::awaitable<StopReason> BashSession::wait_until(Clock::time_point deadline) {
+  while (!ending_) {
+    if (co_await is_cancelled()) {
+      co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+      co_return StopReason::interrupt;
+    }
+    if (Clock::now() >= deadline) co_return StopReason::timeout;
+    wake_.expires_at(deadline);
+    co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+  co_return StopReason::none;
+}
+
+/// INT, TERM and KILL to the foreground, and at last the end of the shell. Someone who interrupts a call
+/// whose time is up is in a hurry: the stage that runs is cut then, and so is each that follows.
+asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
+  Foreground foreground(shell_->pid(), jobs_);
+  for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
+    const auto begun = Clock::now();
+    while (!ending_) {
+      const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
+      if (Clock::now() - begun >= (hurry ? kInterruptStep : milliseconds(kTimeoutStep))) break;
+      foreground.signal(signal);
+      wake_.expires_after(kStopPoll);
+      co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+  }
+  if (!ending_) finish(Kind::stuck, 0);
+}
+
+/// Gives a fresh shell the exported variables of the one before.
+asio::awaitable<void> BashSession::restore_variables() {
+  std::string commands;
+  const auto profile = std::find_if(options_.environment.begin(), options_.environment.end(),
+                                    [](const std::string& entry) { return entry.starts_with("BASH_ENV="); });
+  if (profile != options_.environment.end())
+    commands = "export BASH_ENV=" + quote(std::string_view(*profile).substr(9)) + "\n";
+  if (!exports_.empty()) commands += "unset $(compgen -e) 2>/dev/null\n" + exports_;
+  if (commands.empty()) co_return;
+  discard_output_ = true;
+  ending_.reset();
+  if (shell_->run(commands)) {
+    const auto give_up = Clock::now() + kRestoreLimit;
+    while (!ending_ && Clock::now() < give_up && !co_await is_cancelled()) {
+      wake_.expires_at(give_up);
+      co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+  }
+  if (!ending_) forget_shell();
+  discard_output_ = false;
+  ending_.reset();
+}
+
+/// One line for what this call left running.
+asio::awaitable<std::string> BashSession::new_jobs() {
+  const auto give_up = Clock::now() + kJobStart;
+  for (;;) {
+    auto look = jobs_.look(shell_ ? shell_->pid() : 0, marks());
+    if (!look.early || Clock::now() >= give_up) {
+      std::string line = jobs_line(look.fresh);
+      jobs_.remember(std::move(look));
+      co_return line;
+    }
+    if (co_await is_cancelled())
+      co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await pause(milliseconds(1));
+  }
+}
+
+asio::awaitable<std::optional<std::string>> BashSession::restart() {
+  co_await close();
+  next_ = {.directory = options_.workdir};
+  exports_.clear();
+  late_.reset();
+  co_return start_shell();
+}
+
+asio::awaitable<void> BashSession::close() {
+  const bool throwing = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  if (co_await is_cancelled())
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await end_processes(options_.pool, marks(), group_);
+  if (shell_) shell_->stop();
+  shell_.reset();
+  if (pipe_) pipe_->close();
+  pipe_.reset();
+  reap_orphans();
+  if (group_) group_->remove();
+  group_.reset();
+  jobs_ = Jobs();
+  ended_idle_ = false;  // it was asked to
+  co_await asio::this_coro::throw_if_cancelled(throwing);
+}
+
+}  // namespace sandbox_worker::tools

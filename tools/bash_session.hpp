@@ -1,0 +1,77 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "tools/bash.hpp"
+#include "tools/bash_report.hpp"
+#include "tools/descendants.hpp"
+#include "tools/jobs.hpp"
+#include "tools/oom_watch.hpp"
+#include "tools/output.hpp"
+
+namespace sandbox_worker::tools {
+
+class ControlGroup;
+class OutputPipe;
+class Shell;
+
+/// The shell of one lane, from call to call, and all that it starts. Use on the executor, one call at a time.
+class BashSession : public std::enable_shared_from_this<BashSession> {
+ public:
+  explicit BashSession(BashOptions options);
+
+  /// Runs a command to its end or the time limit's; `note` is a line to say besides. Throws nothing for a
+  /// cancelled call: the caller must have switched that off.
+  boost::asio::awaitable<ToolResult> run(std::string command, std::chrono::milliseconds limit,
+                                         std::string note);
+
+  /// A shell as at the start, and nothing left of the old one; the problem otherwise.
+  boost::asio::awaitable<std::optional<std::string>> restart();
+
+  /// As Bash::close, warm_up and kill.
+  boost::asio::awaitable<void> close();
+  std::optional<std::string> start_shell();
+  void abandon();
+
+ private:
+  boost::asio::awaitable<std::optional<std::string>> ready_shell();
+  std::optional<std::string> begin(const std::string& command);
+  boost::asio::awaitable<StopReason> wait_until(std::chrono::steady_clock::time_point deadline);
+  boost::asio::awaitable<void> stop_by_stages(StopReason reason);
+  boost::asio::awaitable<void> restore_variables();
+  boost::asio::awaitable<std::string> new_jobs();
+  ProcessMarks marks() const;
+  std::string take_late_output();
+  void forget_shell();
+  void on_output(std::string_view bytes);
+  void finish(CallEnding::Kind kind, int status);
+
+  const BashOptions options_;
+  const std::uint64_t tag_;
+  const OomCounter memory_;
+  boost::asio::steady_timer wake_;       // cancelled when the call has ended
+  std::shared_ptr<OutputPipe> pipe_;     // of all shells
+  std::shared_ptr<ControlGroup> group_;  // the same; null where there is none
+  std::shared_ptr<Shell> shell_;
+  std::set<pid_t> sessions_;            // of all shells so far, for finding what they left
+  NextShell next_;                      // for when this one ends
+  std::string exports_;                 // the same; empty: those of options_.environment
+  Jobs jobs_;                           // that were left running by earlier calls
+  std::unique_ptr<CallOutput> output_;  // of the running call
+  std::unique_ptr<CallOutput> late_;    // of background jobs, between calls
+  bool discard_output_ = false;
+  bool bare_ = false;                 // the shell hasn't got the variables yet that it should begin with
+  bool ended_idle_ = false;           // a shell ended between calls, which the next one is told
+  std::optional<CallEnding> ending_;  // of the running call
+  bool begun_ = false;                // the shell had taken something of it, as far as is known
+};
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <set>
+#include <vector>
+
+#include "tools/jobs.hpp"
+
+namespace sandbox_worker::tools {
+
+/// What a running call has in the foreground: children of the shell and what is below them, but no background
+/// jobs. Looked up anew for each signal, as the shell goes on to its next command when one has ended.
+class Foreground {
+ public:
+  /// `earlier`: the jobs from before the call. It must live as long as this.
+  Foreground(pid_t shell, const Jobs& earlier) : shell_(shell), earlier_(earlier) {}
+
+  /// Sends the signal, to each process once. To be called every few milliseconds. SIGINT is kept from those
+  /// whose death by it would be the shell's own.
+  void signal(int number);
+
+ private:
+  std::vector<pid_t> find();
+
+  const pid_t shell_;
+  const Jobs& earlier_;
+  int number_ = 0;
+  std::set<pid_t> signalled_;  // with number_
+  std::set<pid_t> young_;      // just forked when they were first seen
+};
+
+}  // namespace sandbox_worker::tools

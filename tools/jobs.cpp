@@ -1,0 +1,53 @@
+#include "tools/jobs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <span>
+
+#include "tools/text.hpp"
+
+namespace sandbox_worker::tools {
+namespace {
+
+constexpr std::size_t kMaxListed = 20;
+constexpr std::size_t kMaxCommand = 80;  // characters
+
+}  // namespace
+
+bool Jobs::knows(const ProcessInfo& process) const {
+  const auto found = known_.find(process.pid);
+  return found != known_.end() && found->second == process.begun;
+}
+
+Jobs::Look Jobs::look(pid_t shell, const ProcessMarks& marks) const {
+  std::vector<pid_t> candidates = orphans_with(marks);
+  if (shell > 0) std::ranges::copy(children_of(shell), std::back_inserter(candidates));
+  Look look;
+  for (const pid_t pid : candidates) {
+    const auto info = process_info(pid);
+    if (!info || info->ended()) continue;
+    if (marks.sessions.contains(pid)) {  // a shell that was killed, and still has its jobs
+      look.early = true;
+      continue;
+    }
+    look.running[pid] = info->begun;
+    if (knows(*info)) continue;
+    look.early = look.early || !info->own_program;
+    look.fresh.push_back({pid, info->own_program ? command_line_of(pid) : std::string()});
+  }
+  return look;
+}
+
+std::string jobs_line(const std::vector<Jobs::Job>& jobs) {
+  if (jobs.empty()) return {};
+  std::string line;
+  for (const auto& job : std::span(jobs).first(std::min(jobs.size(), kMaxListed)))
+    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", job.pid,
+                        job.command.empty() ? "(subshell)" : shorten(job.command, kMaxCommand));
+  if (jobs.size() > kMaxListed) line += fmt::format(" and {} more", jobs.size() - kMaxListed);
+  return fmt::format("[still running in the background: {}]", line);
+}
+
+}  // namespace sandbox_worker::tools
