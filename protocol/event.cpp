@@ -14,7 +14,7 @@ using nlohmann::json;
 /// What any event may say, gathered in one pass, since "type" may come last.
 struct Fields {
   std::optional<std::string> type, id, name, thread, tool_use_id, custom_tool_use_id, result, stop_reason,
-      permission;
+      permission, processed_at;
   bool unknown_permission = false;  // there, but neither a string nor null
   std::optional<json> input;
   bool input_too_deep = false;
@@ -144,6 +144,7 @@ class EventReader {
     if (key_ == "custom_tool_use_id") return &fields_.custom_tool_use_id;
     if (key_ == "result") return &fields_.result;
     if (key_ == "evaluated_permission") return &fields_.permission;
+    if (key_ == "processed_at") return &fields_.processed_at;
     return nullptr;
   }
 
@@ -171,6 +172,13 @@ Result<Event> with_id(std::optional<std::string>& field, std::string_view what, 
   auto id = required_id(field, what);
   if (!id) return std::unexpected(id.error());
   return make(std::move(*id));
+}
+
+/// Of an event that is known again by it; without one it is a new event each time.
+std::string event_id(Fields& fields) {
+  std::string id = std::move(fields.id).value_or("");
+  if (id.size() > kMaxIdBytes) id.clear();
+  return id;
 }
 
 Permission permission_of(const Fields& fields) {
@@ -204,15 +212,15 @@ Result<Event> event_of(Fields& fields) {
   if (type == "user.tool_confirmation") {
     const bool allow = fields.result == "allow";
     return with_id(fields.tool_use_id, "tool_use_id",
-                   [&](std::string id) { return Confirmation{std::move(id), allow}; });
+                   [&](std::string id) { return Confirmation{std::move(id), allow, event_id(fields)}; });
   }
   if (type == "user.tool_result" || type == "user.custom_tool_result") {
     auto& field = type == "user.tool_result" ? fields.tool_use_id : fields.custom_tool_use_id;
     return with_id(field, "tool_use_id", [](std::string id) { return ToolAnswered{std::move(id)}; });
   }
-  if (type == "user.interrupt") return Interrupt{std::move(fields.thread)};
+  if (type == "user.interrupt") return Interrupt{std::move(fields.thread), event_id(fields)};
   if (type == "session.status_idle") {
-    return StatusIdle{std::move(fields.id).value_or(""), fields.stop_reason == "requires_action"};
+    return StatusIdle{event_id(fields), fields.stop_reason == "requires_action"};
   }
   if (type == "session.thread_status_terminated") {
     return with_id(fields.thread, "session_thread_id",
@@ -225,7 +233,7 @@ Result<Event> event_of(Fields& fields) {
 
 }  // namespace
 
-Result<Event> parse_event(std::string_view text) {
+Result<TimedEvent> parse_event(std::string_view text) {
   EventReader reader;
   try {
     if (!json::sax_parse(text.begin(), text.end(), &reader))
@@ -234,7 +242,10 @@ Result<Event> parse_event(std::string_view text) {
     return std::unexpected(DecodeError{"JSON that can't be read"});
   }
   auto fields = reader.take();
-  return event_of(fields);
+  const auto at = fields.processed_at ? parse_service_time(*fields.processed_at) : std::nullopt;
+  auto event = event_of(fields);
+  if (!event) return std::unexpected(event.error());
+  return TimedEvent{std::move(*event), at};
 }
 
 }  // namespace sandbox_worker::protocol

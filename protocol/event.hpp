@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "protocol/result.hpp"
+#include "protocol/service_time.hpp"
 
 namespace sandbox_worker::protocol {
 
@@ -35,6 +36,7 @@ struct ToolUse {
 struct Confirmation {
   std::string tool_use_id;
   bool allow = false;
+  std::string id{};  // of the event
 };
 
 /// user.tool_result or user.custom_tool_result, ours or another client's.
@@ -44,6 +46,7 @@ struct ToolAnswered {
 
 struct Interrupt {
   std::optional<std::string> thread;  // nothing: all threads
+  std::string id{};                   // of the event
 };
 
 struct StatusIdle {
@@ -68,7 +71,13 @@ struct OtherEvent {
 using Event = std::variant<OtherEvent, ToolUse, Confirmation, ToolAnswered, Interrupt, StatusIdle,
                            ThreadTerminated, SessionEnded>;
 
+/// `at`: when the service processed it; nothing when it doesn't say so (yet), or not in a form that we know.
+struct TimedEvent {
+  Event event;
+  std::optional<ServiceTime> at;
+};
+
 /// One event out of its JSON text. Never throws on any bytes; nesting costs no stack.
-Result<Event> parse_event(std::string_view json);
+Result<TimedEvent> parse_event(std::string_view json);
 
 }  // namespace sandbox_worker::protocol

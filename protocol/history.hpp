@@ -18,7 +18,7 @@ namespace sandbox_worker::protocol {
 class HistoryPageReader {
  public:
   struct Sinks {
-    std::function<void(Event)> on_event;
+    std::function<void(TimedEvent)> on_event;
     std::function<void(std::string)> on_skipped;  // why, one sentence
   };
 

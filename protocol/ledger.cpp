@@ -4,7 +4,14 @@
 #include <utility>
 
 namespace sandbox_worker::protocol {
+
+using namespace std::chrono_literals;
+
 namespace {
+
+/// The service need not order its times as it orders its events to the last moment. Reading a few seconds
+/// more costs a part of a page, and nothing changes by an event that is read again.
+constexpr auto kHistoryOverlap = 10s;
 
 template <class... F>
 struct Overload : F... {
@@ -16,57 +23,97 @@ bool leaves_idle_alone(const Event& event) {
   return std::holds_alternative<Confirmation>(event) || std::holds_alternative<ThreadTerminated>(event);
 }
 
-bool covers(const Interrupt& interrupt, const ToolUse& call) {
-  return !interrupt.thread || *interrupt.thread == call.thread;
+const StatusIdle* counting_idle(const Event& event) {
+  const auto* idle = std::get_if<StatusIdle>(&event);
+  return idle && !idle->requires_action ? idle : nullptr;
+}
+
+/// It carries nothing, is in no history and has no time.
+bool is_ping(const Event& event) {
+  const auto* other = std::get_if<OtherEvent>(&event);
+  return other && other->type == "ping";
 }
 
 }  // namespace
 
-Ledger::Ledger(std::function<bool(std::string_view, bool)> is_ours, std::chrono::milliseconds max_idle)
-    : is_ours_(std::move(is_ours)), max_idle_(max_idle) {}
+Ledger::Ledger(std::function<bool(std::string_view, bool)> is_ours, std::chrono::milliseconds max_idle,
+               HashKey key)
+    : is_ours_(std::move(is_ours)),
+      max_idle_(max_idle),
+      closed_(key),
+      confirmed_(key),
+      rejected_(key),
+      judged_in_gap_(key),
+      dead_threads_(key),
+      read_interrupts_(key) {}
 
 void Ledger::begin_attach() {
-  attaching_ = attached_ = true;
-  live_since_attach_ = false;
-  history_idle_.reset();
-  interrupts_.clear();
-  ++attach_;
+  attached_ = gap_ = true;
+  complete_ = false;
+  stream_until_.reset();
+  ++stream_;
+  begin_history();
 }
 
-void Ledger::on_history(Event event) {
-  if (const auto* idle = std::get_if<StatusIdle>(&event); idle && !idle->requires_action) {
+void Ledger::begin_history() {
+  reading_ = true;
+  live_since_pass_ = false;
+  history_idle_.reset();
+  pass_until_.reset();
+  late_.clear();
+  ++pass_;
+}
+
+/// The oldest open call is read again, so that what is said of it is heard in order, and the last event about
+/// idleness, so that it is found to be the last one. What was said before them has been taken in.
+std::optional<ServiceTime> Ledger::history_from() const {
+  if (untimed_ || !history_read_ || !known_until_) return std::nullopt;
+  ServiceTime from = *known_until_;
+  for (const auto& [id, open] : open_) {
+    if (!open.at) return std::nullopt;
+    from = std::min(from, *open.at);
+  }
+  return from - kHistoryOverlap;
+}
+
+void Ledger::note_time(const Event& event, bool live, std::optional<ServiceTime> at) {
+  if (!at) untimed_ = true;
+  if (!at || leaves_idle_alone(event)) return;
+  auto& until = !live ? pass_until_ : complete_ ? known_until_ : stream_until_;
+  until = std::max(until, at);
+}
+
+Ledger::Actions Ledger::on_history(Event event, std::optional<ServiceTime> at) {
+  note_time(event, false, at);
+  if (const auto* idle = counting_idle(event)) {
     history_idle_ = *idle;
   } else if (!leaves_idle_alone(event)) {
     history_idle_.reset();
   }
-  Actions none;  // nothing is given out while attaching
-  apply(std::move(event), false, none);
+  Actions actions;  // no Run among them while the history is read
+  apply(std::move(event), false, at, actions);
+  return actions;
 }
 
 Ledger::Actions Ledger::end_attach(bool whole, TimePoint now) {
-  attaching_ = false;
-  history_read_ = history_read_ || whole;
   Actions actions;
+  if (whole) {
+    complete_ = history_read_ = true;
+    known_until_ = std::max({known_until_, pass_until_, stream_until_});
+    judged_in_gap_.clear();
+  }
+  apply_late(actions);
+  reading_ = false;
   if (ended_) {
     actions.emplace_back(End{ended_->deleted});
     return actions;
   }
-  apply_live_interrupts();
-  std::vector<OpenCall*> ready;
-  for (auto& [id, open] : open_) {
-    if (open.state == State::ready) ready.push_back(&open);
-    if (open.state == State::active && std::exchange(open.interrupted, false)) {
-      actions.emplace_back(Cancel{id, CancelReason::interrupted});
-    }
-  }
-  // What the history has is older than what only the stream had.
-  std::ranges::sort(ready, {},
-                    [&](const OpenCall* open) { return std::pair(open->attach != attach_, open->order); });
-  for (OpenCall* open : ready) give_out(*open, actions);
+  give_out_ready(actions);
 
-  if (whole && !live_since_attach_) {
+  if (whole && !live_since_pass_) {
     const bool was_idle = idle_ && history_idle_ && history_idle_->id == idle_event_ && !idle_event_.empty();
     idle_ = history_idle_ && foreign_.empty();
+    gap_ = false;
     // The same idle as before the reconnect: its countdown goes on, or reconnects could put the end off for
     // ever.
     if (!was_idle) idle_from_.reset();
@@ -77,23 +124,25 @@ Ledger::Actions Ledger::end_attach(bool whole, TimePoint now) {
 }
 
 void Ledger::on_detached(TimePoint now) {
-  attaching_ = attached_ = false;
+  attached_ = reading_ = complete_ = false;
   settle_idle(now);
 }
 
-Ledger::Actions Ledger::on_live(Event event, TimePoint now) {
+Ledger::Actions Ledger::on_live(Event event, TimePoint now, std::optional<ServiceTime> at) {
   Actions actions;
-  if (const auto* idle = std::get_if<StatusIdle>(&event); idle && !idle->requires_action) {
-    idle_ = true;
+  if (is_ping(event)) return actions;
+  note_time(event, true, at);
+  if (const auto* idle = counting_idle(event)) {
+    idle_ = live_since_pass_ = true;
+    gap_ = false;
     idle_from_.reset();
     idle_event_ = idle->id;
-    live_since_attach_ = true;
   } else if (!leaves_idle_alone(event) ||
              (!history_read_ && std::holds_alternative<ThreadTerminated>(event))) {
-    idle_ = false;
-    live_since_attach_ = true;
+    idle_ = gap_ = false;
+    live_since_pass_ = true;
   }
-  apply(std::move(event), true, actions);
+  apply(std::move(event), true, at, actions);
   if (ended_) actions.emplace_back(End{ended_->deleted});
   settle_idle(now);
   return actions;
@@ -105,16 +154,22 @@ void Ledger::on_closed(const std::string& id, TimePoint now) {
 }
 
 std::optional<Ledger::TimePoint> Ledger::idle_deadline() const {
-  if (!idle_from_ || !attached_ || attaching_ || max_idle_.count() == 0) return std::nullopt;
+  if (!idle_from_ || !attached_ || reading_ || gap_ || max_idle_.count() == 0) return std::nullopt;
   return *idle_from_ + max_idle_;
 }
 
-void Ledger::apply(Event event, bool live, Actions& actions) {
+void Ledger::apply(Event event, bool live, std::optional<ServiceTime> at, Actions& actions) {
   std::visit(Overload{
-                 [&](ToolUse& call) { on_tool_use(std::move(call), live, actions); },
-                 [&](const Confirmation& confirmation) { on_confirmation(confirmation, actions); },
+                 [&](ToolUse& call) { on_tool_use(std::move(call), live, at, actions); },
+                 [&](Confirmation& confirmation) {
+                   if (live && reading_) {
+                     late_.push_back({std::move(confirmation), next_order_++});
+                   } else {
+                     on_confirmation(confirmation, live, actions);
+                   }
+                 },
                  [&](const ToolAnswered& answered) { on_answered(answered.tool_use_id, actions); },
-                 [&](const Interrupt& interrupt) { on_interrupt(interrupt, live, actions); },
+                 [&](Interrupt& interrupt) { on_interrupt(std::move(interrupt), live, actions); },
                  [&](const ThreadTerminated& ended) { on_thread_terminated(ended.thread, actions); },
                  [&](const SessionEnded& ended) { ended_ = ended; },
                  [](const StatusIdle&) {},
@@ -123,83 +178,142 @@ void Ledger::apply(Event event, bool live, Actions& actions) {
              event);
 }
 
-void Ledger::on_tool_use(ToolUse call, bool live, Actions& actions) {
+void Ledger::on_tool_use(ToolUse call, bool live, std::optional<ServiceTime> at, Actions& actions) {
   if (closed_.contains(call.id) || foreign_.contains(call.id)) return;
-  if (const auto found = open_.find(call.id); found != open_.end()) {
-    auto& order = live ? found->second.live_order : found->second.order;
-    order = next_order_++;
-    if (!live) found->second.attach = attach_;
-    return;
+  auto found = open_.find(call.id);
+  if (found == open_.end()) {
+    const bool confirmed = confirmed_.erase(call.id);
+    const bool rejected = rejected_.erase(call.id);
+    if (dead_threads_.contains(call.thread)) return drop(std::move(call.id), "its thread has ended", actions);
+    if (call.permission == Permission::deny) return drop(std::move(call.id), "it was denied", actions);
+    if (call.permission == Permission::ask && rejected) {
+      return drop(std::move(call.id), "it was not confirmed", actions);
+    }
+    if (!is_ours_(call.name, call.custom)) {
+      const bool held = call.permission == Permission::ask && !confirmed;
+      foreign_.emplace(std::move(call.id), ForeignCall{std::move(call.thread), held});
+      return;
+    }
+    const bool maybe_later = !live && judged_in_gap_.contains(call.id);
+    OpenCall open;
+    open.allowed_at_sight = call.permission == Permission::allow || (confirmed && !maybe_later);
+    if (open.allowed_at_sight || confirmed) open.state = State::ready;
+    open.call = std::move(call);
+    auto id = open.call.id;
+    found = open_.emplace(std::move(id), std::move(open)).first;
   }
-  if (dead_threads_.contains(call.thread)) return drop(std::move(call.id), "its thread has ended", actions);
-  if (call.permission == Permission::deny) return drop(std::move(call.id), "it was denied", actions);
-  if (!is_ours_(call.name, call.custom)) {
-    foreign_.insert(std::move(call.id));
-    return;
+  OpenCall& open = found->second;
+  if (at) open.at = at;
+  if (live) {
+    open.live_order = next_order_++;
+    open.stream = stream_;
+    if (open.order == 0) open.order = open.live_order;
+  } else {
+    open.order = next_order_++;
+    open.pass = pass_;
+    if (open.confirmed_pass == pass_) open.allowed_at_sight = true;
   }
-  OpenCall open;
-  open.order = next_order_++;
-  open.live_order = live ? open.order : 0;
-  open.attach = live ? 0 : attach_;
-  bool allowed = call.permission == Permission::allow;
-  if (auto verdict = verdicts_.extract(call.id)) {
-    if (!allowed && !verdict.mapped()) return drop(std::move(call.id), "it was not confirmed", actions);
-    allowed = true;
-  }
-  open.call = std::move(call);
-  const auto id = open.call.id;
-  auto& entry = open_.emplace(id, std::move(open)).first->second;
-  ++held_;
-  if (allowed) release(entry, actions);
+  if (open.state == State::ready && may_be_given_out(open)) give_out(open, actions);
 }
 
-void Ledger::on_confirmation(const Confirmation& confirmation, Actions& actions) {
+void Ledger::on_confirmation(const Confirmation& confirmation, bool live, Actions& actions) {
+  if (!live) forget_late(confirmation.id);
   const auto& id = confirmation.tool_use_id;
-  if (closed_.contains(id) || foreign_.contains(id)) return;
-  const auto found = open_.find(id);
-  if (found == open_.end()) {
-    verdicts_.try_emplace(id, confirmation.allow);
-  } else if (found->second.state == State::held) {
-    if (confirmation.allow) {
-      release(found->second, actions);
-    } else {
-      drop(id, "it was not confirmed", actions);
-    }
+  if (closed_.contains(id)) return;
+  if (const auto foreign = foreign_.find(id); foreign != foreign_.end()) {
+    // Whose call it is will not answer it.
+    if (foreign->second.held && !confirmation.allow) close(id);
+    return;
   }
+  const auto found = open_.find(id);
+  if (found == open_.end()) return take_verdict(confirmation, live);
+
+  OpenCall& open = found->second;
+  const bool first_of_pass = !live && open.confirmed_pass != pass_;
+  // A ready call that wasn't given out may owe that to a later verdict, when the first one had been missed.
+  const bool may_drop =
+      open.state == State::held || (open.state == State::ready && first_of_pass && !open.allowed_at_sight);
+  if (!confirmation.allow) {
+    if (may_drop) drop(id, "it was not confirmed", actions);
+    return;
+  }
+  if (!live) open.confirmed_pass = pass_;
+  if (open.state == State::held) {
+    open.state = State::ready;
+    if (may_be_given_out(open)) give_out(open, actions);
+  }
+}
+
+/// Of a call that hasn't been seen yet. The first one counts.
+void Ledger::take_verdict(const Confirmation& confirmation, bool live) {
+  const auto& id = confirmation.tool_use_id;
+  const bool known = confirmed_.contains(id) || rejected_.contains(id);
+  const bool only_later = !live && judged_in_gap_.erase(id);
+  if (known && !only_later) return;
+  (confirmation.allow ? rejected_ : confirmed_).erase(id);
+  (confirmation.allow ? confirmed_ : rejected_).insert(id);
+  if (live && !complete_) judged_in_gap_.insert(id);
 }
 
 void Ledger::on_answered(const std::string& id, Actions& actions) {
-  foreign_.erase(id);
-  verdicts_.erase(id);
   const auto found = open_.find(id);
   const bool given_out = found != open_.end() && found->second.state == State::active;
   close(id);
   if (given_out) actions.emplace_back(Cancel{id, CancelReason::answered_elsewhere});
 }
 
-void Ledger::on_interrupt(const Interrupt& interrupt, bool live, Actions& actions) {
-  if (live && attaching_) interrupts_.push_back({interrupt, next_order_++});
-  for (auto& [id, open] : open_) {
-    if (!covers(interrupt, open.call)) continue;
-    if (live && open.state == State::active) actions.emplace_back(Cancel{id, CancelReason::interrupted});
-    // In the history only what stood before it counts; an old interrupt says nothing about a later call.
-    if (!live && open.attach == attach_ && open.state != State::held) open.interrupted = true;
+/// An interrupt covers the calls that might have run when it came. In the history these are the ones that
+/// stand before it and were allowed before it.
+void Ledger::on_interrupt(Interrupt interrupt, bool live, Actions& actions) {
+  if (!live) {
+    forget_late(interrupt.id);
+    if (!interrupt.id.empty()) read_interrupts_.insert(interrupt.id);
+    interrupt_calls(interrupt, actions, [&](const OpenCall& open) {
+      return open.pass == pass_ && (open.allowed_at_sight || open.confirmed_pass == pass_);
+    });
+  } else if (read_interrupts_.contains(interrupt.id)) {
+    // The stream comes after the history, which may have shown later calls as well.
+  } else if (reading_) {
+    // Of a call that waits, the history may yet say that it came after the interrupt.
+    interrupt_calls(interrupt, actions, [](const OpenCall& open) { return open.state == State::active; });
+    late_.push_back({std::move(interrupt), next_order_++});
+  } else {
+    interrupt_calls(interrupt, actions, [](const OpenCall&) { return true; });
   }
 }
 
-/// A call that the stream showed only after the interrupt is a later one; all others were there before.
-void Ledger::apply_live_interrupts() {
-  for (const auto& [interrupt, order] : interrupts_) {
-    for (auto& [id, open] : open_) {
-      const bool before = open.live_order == 0 || open.live_order < order;
-      if (open.state == State::ready && before && covers(interrupt, open.call)) open.interrupted = true;
+void Ledger::interrupt_calls(const Interrupt& interrupt, Actions& actions,
+                             const std::function<bool(const OpenCall&)>& if_this) {
+  for (auto& [id, open] : open_) {
+    if (open.state == State::held || open.interrupted) continue;
+    if (interrupt.thread && *interrupt.thread != open.call.thread) continue;
+    if (!if_this(open)) continue;
+    open.interrupted = true;
+    if (open.state == State::active) actions.emplace_back(Cancel{id, CancelReason::interrupted});
+  }
+}
+
+void Ledger::forget_late(const std::string& event_id) {
+  if (event_id.empty()) return;
+  std::erase_if(late_, [&](const Late& late) {
+    return std::visit([&](const auto& event) { return event.id == event_id; }, late.event);
+  });
+}
+
+/// What is left is not in the history: it came after all that is, and after what the stream had before it.
+void Ledger::apply_late(Actions& actions) {
+  for (const auto& late : std::exchange(late_, {})) {
+    if (const auto* confirmation = std::get_if<Confirmation>(&late.event)) {
+      on_confirmation(*confirmation, true, actions);
+    } else {
+      interrupt_calls(std::get<Interrupt>(late.event), actions,
+                      [&](const OpenCall& open) { return open.live_order < late.order; });
     }
   }
-  interrupts_.clear();
 }
 
 void Ledger::on_thread_terminated(const std::string& thread, Actions& actions) {
-  dead_threads_.insert(thread);
+  if (!dead_threads_.insert(thread)) return;
   std::vector<std::string> dropped;
   for (const auto& [id, open] : open_) {
     if (open.call.thread != thread) continue;
@@ -210,19 +324,33 @@ void Ledger::on_thread_terminated(const std::string& thread, Actions& actions) {
     }
   }
   for (auto& id : dropped) drop(std::move(id), "its thread has ended", actions);
+  // Nobody answers these any more, so the session doesn't wait for them.
+  dropped.clear();
+  for (const auto& [id, foreign] : foreign_) {
+    if (foreign.thread == thread) dropped.push_back(id);
+  }
+  for (const auto& id : dropped) close(id);
 }
 
-void Ledger::release(OpenCall& open, Actions& actions) {
-  open.state = State::ready;
-  --held_;
-  if (!attaching_) give_out(open, actions);
+bool Ledger::may_be_given_out(const OpenCall& open) const {
+  return attached_ && !reading_ && (complete_ || open.stream == stream_);
+}
+
+void Ledger::give_out_ready(Actions& actions) {
+  std::vector<OpenCall*> ready;
+  for (auto& [id, open] : open_) {
+    if (open.state == State::ready && may_be_given_out(open)) ready.push_back(&open);
+  }
+  // What the history has is older than what only the stream had.
+  std::ranges::sort(ready, {},
+                    [&](const OpenCall* open) { return std::pair(open->pass != pass_, open->order); });
+  for (OpenCall* open : ready) give_out(*open, actions);
 }
 
 void Ledger::give_out(OpenCall& open, Actions& actions) {
   open.state = State::active;
-  ++active_;
   Run run;
-  run.interrupted = std::exchange(open.interrupted, false);
+  run.interrupted = open.interrupted;
   run.call.id = open.call.id;
   run.call.thread = open.call.thread;
   run.call.name = std::move(open.call.name);
@@ -232,14 +360,11 @@ void Ledger::give_out(OpenCall& open, Actions& actions) {
 }
 
 void Ledger::close(const std::string& id) {
-  if (const auto found = open_.find(id); found != open_.end()) {
-    if (found->second.state == State::held) --held_;
-    if (found->second.state == State::active) --active_;
-    closed_.insert(id);
-    open_.erase(found);
-  } else {
-    closed_.insert(id);
-  }
+  closed_.insert(id);
+  open_.erase(id);
+  foreign_.erase(id);
+  confirmed_.erase(id);
+  rejected_.erase(id);
 }
 
 void Ledger::drop(std::string id, const char* reason, Actions& actions) {
@@ -248,8 +373,7 @@ void Ledger::drop(std::string id, const char* reason, Actions& actions) {
 }
 
 void Ledger::settle_idle(TimePoint now) {
-  const bool counts = idle_ && held_ == 0 && active_ == 0;
-  if (!counts) {
+  if (!idle_ || !open_.empty()) {
     idle_from_.reset();
   } else if (!idle_from_) {
     idle_from_ = now;

@@ -78,8 +78,10 @@ Request open_stream(std::string_view session) {
   return request;
 }
 
-Request get_history(std::string_view session, const std::optional<std::string>& page) {
+Request get_history(std::string_view session, std::optional<ServiceTime> from,
+                    const std::optional<std::string>& page) {
   auto target = fmt::format("{}/events?limit={}", session_path(session), kHistoryPageEvents);
+  if (from) target += "&created_at%5Bgte%5D=" + percent_encode(format_service_time(*from));
   if (page) target += "&page=" + percent_encode(*page);
   return get(std::move(target));
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "protocol/request.hpp"
+#include "protocol/service_time.hpp"
 
 namespace sandbox_worker::protocol {
 
@@ -34,7 +35,9 @@ struct CallResult {
 
 Request get_session(std::string_view session);
 Request open_stream(std::string_view session);
-Request get_history(std::string_view session, const std::optional<std::string>& page);
+/// `from`: only events that the service processed then or later. Given with every page.
+Request get_history(std::string_view session, std::optional<ServiceTime> from,
+                    const std::optional<std::string>& page);
 /// Texts are made valid UTF-8, and an empty one "(no output)": the service refuses both.
 Request post_results(std::string_view session, const std::vector<CallResult>& results);
 Request heartbeat(std::string_view environment, std::string_view work, std::string_view expected);

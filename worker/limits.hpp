@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "protocol/siphash.hpp"
+
 namespace sandbox_worker::worker {
 
 /// One event of the stream or the history. Larger ones are skipped: no tool has a use for such an input, and
@@ -13,5 +15,8 @@ inline constexpr std::size_t kMaxInlineBytes = 64 * 1024;
 
 /// In [0, 1), for jitter. Main thread.
 double random_fraction();
+
+/// From the system's randomness.
+protocol::HashKey random_hash_key();
 
 }  // namespace sandbox_worker::worker

@@ -22,6 +22,9 @@ namespace {
 // wire.md#attach
 constexpr milliseconds kFirstReconnect = 500ms;
 constexpr milliseconds kMaxReconnect = 10s;
+// Of a history that can't be read. A call that is only there waits for it.
+constexpr milliseconds kFirstReread = 1s;
+constexpr milliseconds kMaxReread = 30s;
 
 }  // namespace
 
@@ -104,19 +107,32 @@ asio::awaitable<void> SessionLoop::follow(HttpStream& stream) {
 }
 
 asio::awaitable<void> SessionLoop::read_history() {
+  for (int attempt = 0;; ++attempt) {
+    const auto why_not = co_await read_history_once();
+    apply(ledger_.end_attach(!why_not, steady_clock::now()));
+    if (!why_not) co_return;
+    const auto delay = protocol::backoff(attempt, kFirstReread, kMaxReread, random_fraction());
+    log_.warn("the history can't be read, going on with the stream",
+              {{"why", *why_not}, {"delay_ms", delay.count()}});
+    co_await sleep_until(steady_clock::now() + delay);
+    ledger_.begin_history();
+    arm_idle_timer();
+  }
+}
+
+asio::awaitable<std::optional<std::string>> SessionLoop::read_history_once() {
   std::size_t events = 0;
-  const auto outcome = co_await service_.history(
-      [&](protocol::Event event) {
+  const auto from = ledger_.history_from();
+  auto outcome = co_await service_.history(
+      from,
+      [&](protocol::TimedEvent event) {
         ++events;
-        ledger_.on_history(std::move(event));
+        apply(ledger_.on_history(std::move(event.event), event.at));
       },
       [&](const std::string& why) { log_.warn("event skipped", {{"why", why}}); });
-  if (outcome) {
-    log_.debug("history read", {{"events", events}});
-  } else {
-    log_.warn("the history can't be read, going on with the stream", {{"why", outcome.error().message}});
-  }
-  apply(ledger_.end_attach(outcome.has_value(), steady_clock::now()));
+  if (!outcome) co_return std::move(outcome.error().message);
+  log_.debug("history read", {{"events", events}, {"whole", !from}});
+  co_return std::nullopt;
 }
 
 asio::awaitable<void> SessionLoop::read_stream(HttpStream& stream) {
@@ -158,7 +174,7 @@ asio::awaitable<void> SessionLoop::on_sse(protocol::SseEvent event) {
     log_.warn("event skipped", {{"why", "malformed: " + parsed.error().message}});
     co_return;
   }
-  apply(ledger_.on_live(std::move(*parsed), steady_clock::now()));
+  apply(ledger_.on_live(std::move(parsed->event), steady_clock::now(), parsed->at));
 }
 
 void SessionLoop::on_closed(const std::string& id) {

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "protocol/ledger.hpp"
@@ -42,7 +43,10 @@ class SessionLoop {
  private:
   boost::asio::awaitable<bool> check_session();
   boost::asio::awaitable<void> follow(HttpStream& stream);
+  /// Again and again, while the stream is open, until it was read.
   boost::asio::awaitable<void> read_history();
+  /// Why it could not be read; nothing when it was.
+  boost::asio::awaitable<std::optional<std::string>> read_history_once();
   boost::asio::awaitable<void> read_stream(HttpStream& stream);
   boost::asio::awaitable<void> on_sse(protocol::SseEvent event);
   void apply(protocol::Ledger::Actions actions);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tools/offload.hpp"
+#include "worker/limits.hpp"
 #include "worker/repository.hpp"
 #include "worker/task.hpp"
 #include "worker/wait.hpp"
@@ -72,7 +73,7 @@ WorkItem::WorkItem(asio::any_io_executor executor, const Config& config, tools::
       http_(executor_, config.base_url, with_protocol_headers(config)),
       service_(http_, tools_.pool, Service::Ids{config.session_id, config.work_id, config.environment_id},
                config.http.response_timeout),
-      ledger_(is_ours, config.max_idle),
+      ledger_(is_ours, config.max_idle, random_hash_key()),
       end_(executor_),
       first_beat_sent_(executor_),
       dispatcher_(

@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace sandbox_worker::protocol;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   (void)parse_event(bytes);
-  HistoryPageReader reader(256, {[](Event) {}, [](std::string) {}});
+  HistoryPageReader reader(256, {[](TimedEvent) {}, [](std::string) {}});
   for (std::size_t at = 0; at < bytes.size(); at += 7) reader.feed(bytes.substr(at, 7));
   (void)reader.finish();
   return 0;

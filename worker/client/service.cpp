@@ -140,18 +140,19 @@ asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> Service::open_page(protoco
   }
 }
 
-asio::awaitable<Outcome<void>> Service::history(std::function<void(protocol::Event)> on_event,
+asio::awaitable<Outcome<void>> Service::history(std::optional<protocol::ServiceTime> from,
+                                                std::function<void(protocol::TimedEvent)> on_event,
                                                 std::function<void(std::string)> on_skipped) {
   std::optional<std::string> page;
   do {
-    auto opened = co_await open_page(protocol::get_history(ids_.session, page));
+    auto opened = co_await open_page(protocol::get_history(ids_.session, from, page));
     if (!opened) co_return std::unexpected(std::move(opened.error()));
     // Events are decoded on the pool, where a large one may take its time, and handed over here.
-    std::vector<protocol::Event> events;
+    std::vector<protocol::TimedEvent> events;
     std::vector<std::string> skipped;
-    protocol::HistoryPageReader reader(kMaxEventBytes,
-                                       {[&](protocol::Event event) { events.push_back(std::move(event)); },
-                                        [&](std::string why) { skipped.push_back(std::move(why)); }});
+    protocol::HistoryPageReader reader(
+        kMaxEventBytes, {[&](protocol::TimedEvent event) { events.push_back(std::move(event)); },
+                         [&](std::string why) { skipped.push_back(std::move(why)); }});
     for (;;) {
       auto bytes = co_await (*opened)->read(read_silence_);
       if (!bytes) co_return std::unexpected(failure_of(bytes.error()));

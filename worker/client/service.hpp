@@ -51,7 +51,9 @@ class Service {
   boost::asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> open_stream();
 
   /// Every page of the history; a page's first answer is retried, a broken-off one is a failure.
-  boost::asio::awaitable<Outcome<void>> history(std::function<void(protocol::Event)> on_event,
+  /// `from`: see protocol::get_history.
+  boost::asio::awaitable<Outcome<void>> history(std::optional<protocol::ServiceTime> from,
+                                                std::function<void(protocol::TimedEvent)> on_event,
                                                 std::function<void(std::string)> on_skipped);
 
   boost::asio::awaitable<Outcome<void>> post(std::vector<protocol::CallResult> results);

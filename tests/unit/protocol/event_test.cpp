@@ -13,8 +13,8 @@ template <class T>
 T parsed(std::string_view json) {
   auto event = parse_event(json);
   REQUIRE_MESSAGE(event.has_value(), json);
-  REQUIRE_MESSAGE(std::holds_alternative<T>(*event), json);
-  return std::get<T>(std::move(*event));
+  REQUIRE_MESSAGE(std::holds_alternative<T>(event->event), json);
+  return std::get<T>(std::move(event->event));
 }
 
 }  // namespace

@@ -17,8 +17,8 @@ struct Read {
 
 Read read(std::initializer_list<std::string_view> pieces, std::size_t limit = 10'000) {
   Read result;
-  HistoryPageReader reader(limit, {[&](Event event) {
-                                     if (auto* answered = std::get_if<ToolAnswered>(&event)) {
+  HistoryPageReader reader(limit, {[&](TimedEvent timed) {
+                                     if (auto* answered = std::get_if<ToolAnswered>(&timed.event)) {
                                        result.ids.push_back(answered->tool_use_id);
                                      }
                                    },
