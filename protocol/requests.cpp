@@ -86,11 +86,12 @@ Request get_history(std::string_view session, std::optional<ServiceTime> from,
   return get(std::move(target));
 }
 
-Request post_results(std::string_view session, const std::vector<CallResult>& results) {
-  json events = json::array();
-  for (const auto& result : results) events.push_back(result_json(result));
-  const json body{{"events", std::move(events)}};
-  return post(session_path(session) + "/events", body.dump(-1, ' ', false, json::error_handler_t::replace));
+std::string encode_result(const CallResult& result) {
+  return result_json(result).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Request post_results(std::string_view session, std::string body) {
+  return post(session_path(session) + "/events", std::move(body));
 }
 
 Request heartbeat(std::string_view environment, std::string_view work, std::string_view expected) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,11 @@ namespace sandbox_worker::protocol {
 
 /// Events a page, the most that the service gives (wire.md#history).
 inline constexpr int kHistoryPageEvents = 1000;
+
+/// Of a post. The service says nowhere what it takes; its public limit for messages is 32 MB, and the largest
+/// document that `read` gives (20 MiB, 28 MB in base64) must pass. A larger body is refused by us in place of
+/// being sent in vain.
+inline constexpr std::size_t kMaxPostBytes = 30'000'000;
 
 struct TextBlock {
   std::string text;
@@ -38,8 +44,12 @@ Request open_stream(std::string_view session);
 /// `from`: only events that the service processed then or later. Given with every page.
 Request get_history(std::string_view session, std::optional<ServiceTime> from,
                     const std::optional<std::string>& page);
-/// Texts are made valid UTF-8, and an empty one "(no output)": the service refuses both.
-Request post_results(std::string_view session, const std::vector<CallResult>& results);
+/// One result as JSON. Texts are made valid UTF-8, and an empty one "(no output)": the service refuses both.
+std::string encode_result(const CallResult& result);
+/// The body that posts encoded results is this, they with commas between them, and this.
+inline constexpr std::string_view kResultsBegin = R"({"events":[)";
+inline constexpr std::string_view kResultsEnd = "]}";
+Request post_results(std::string_view session, std::string body);
 Request heartbeat(std::string_view environment, std::string_view work, std::string_view expected);
 Request stop_work(std::string_view environment, std::string_view work);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tools/offload.hpp"
+#include "tools/spill.hpp"
 #include "worker/limits.hpp"
 #include "worker/repository.hpp"
 #include "worker/task.hpp"
@@ -80,9 +81,11 @@ WorkItem::WorkItem(asio::any_io_executor executor, const Config& config, tools::
           executor_, [this] { return std::make_unique<tools::Toolset>(tools_); },
           [this](protocol::CallResult result) { outbox_.add(std::move(result)); },
           [this](const std::string& id) { session_.on_closed(id); }, log),
-      outbox_(
-          executor_, service_, [this](const std::string& id) { return ledger_.is_closed(id); },
-          [this](const std::string& id) { session_.on_closed(id); }, log),
+      outbox_({executor_, tools_.pool, tools_.spill->directory(),
+               [this](const std::string& id) { return ledger_.is_closed(id); },
+               [this] { return ledger_.history_from(); },
+               [this](const std::string& id) { session_.on_closed(id); }},
+              service_, log),
       session_({executor_, tools_.pool, config.stream_silence, started_}, service_, ledger_, dispatcher_,
                end_, log),
       heartbeat_(executor_, service_, Lease(started_, config.last_heartbeat),

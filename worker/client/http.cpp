@@ -103,6 +103,12 @@ asio::awaitable<Reading> exchange(std::unique_ptr<Connection> connection, std::s
   co_return std::unexpected(std::move(read.error()));
 }
 
+/// Answers of a gateway that gave up, while the server behind it may go on with the request. Closing the
+/// connection is all that can stop it.
+bool may_go_on(unsigned status) {
+  return status == 408 || status >= 500;
+}
+
 /// Repeating it does no harm, whatever the server did the first time.
 bool is_safe(const Request& request) {
   return request.method == "GET" || request.method == "HEAD";
@@ -218,7 +224,8 @@ struct HttpClient::Steps {
     response.status = reader.parser().status;
     response.headers = std::move(reader.parser().headers);
     response.body = std::move(reader.parser().body);
-    if (auto connection = reader.take_reusable()) state->pool->put(std::move(connection));
+    auto connection = reader.take_reusable();
+    if (connection && !may_go_on(response.status)) state->pool->put(std::move(connection));
     co_return response;
   }
 

@@ -175,28 +175,8 @@ asio::awaitable<Outcome<void>> Service::history(std::optional<protocol::ServiceT
   co_return Outcome<void>();
 }
 
-asio::awaitable<Outcome<void>> Service::post(std::vector<protocol::CallResult> results) {
-  std::size_t bytes = 0;
-  for (const auto& result : results) {
-    for (const auto& block : result.content) {
-      bytes += std::visit(
-          [](const auto& b) {
-            if constexpr (requires { b.text; }) {
-              return b.text.size();
-            } else {
-              return b.base64.size();
-            }
-          },
-          block);
-    }
-  }
-  protocol::Request request;
-  if (bytes < kMaxInlineBytes) {
-    request = protocol::post_results(ids_.session, results);
-  } else {
-    request = co_await tools::offload(
-        pool_, [&](std::stop_token) { return protocol::post_results(ids_.session, results); });
-  }
+asio::awaitable<Outcome<void>> Service::post(std::string body) {
+  auto request = protocol::post_results(ids_.session, std::move(body));
   auto answer = co_await http_.send(std::move(request));
   if (!answer) co_return std::unexpected(failure_of(answer.error()));
   if (auto failure = check_success(*answer)) co_return std::unexpected(std::move(*failure));

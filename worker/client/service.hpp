@@ -56,7 +56,8 @@ class Service {
                                                 std::function<void(protocol::TimedEvent)> on_event,
                                                 std::function<void(std::string)> on_skipped);
 
-  boost::asio::awaitable<Outcome<void>> post(std::vector<protocol::CallResult> results);
+  /// `body`: see protocol::post_results.
+  boost::asio::awaitable<Outcome<void>> post(std::string body);
 
   /// `limit`: on the whole request. `on_sent`: once the request is written, before its answer.
   boost::asio::awaitable<BeatAnswer> heartbeat(std::string expected, std::chrono::milliseconds limit,

@@ -31,15 +31,18 @@ TEST_CASE("requests: targets, methods and bodies as the service has them") {
   const Row rows[] = {
       {get_session("sesn_1"), "GET", "/v1/sessions/sesn_1", "application/json", ""},
       {open_stream("sesn_1"), "GET", "/v1/sessions/sesn_1/events/stream", "text/event-stream", ""},
-      {get_history("sesn_1", {}), "GET", "/v1/sessions/sesn_1/events?limit=1000", "application/json", ""},
-      {get_history("sesn_1", "p 1&x=y"), "GET", "/v1/sessions/sesn_1/events?limit=1000&page=p%201%26x%3Dy",
+      {get_history("sesn_1", {}, {}), "GET", "/v1/sessions/sesn_1/events?limit=1000", "application/json", ""},
+      {get_history("sesn_1", {}, "p 1&x=y"), "GET",
+       "/v1/sessions/sesn_1/events?limit=1000&page=p%201%26x%3Dy", "application/json", ""},
+      {get_history("sesn_1", parse_service_time("2026-10-21T07:28:00.25Z"), "p"), "GET",
+       "/v1/sessions/sesn_1/events?limit=1000&created_at%5Bgte%5D=2026-10-21T07%3A28%3A00.250000Z&page=p",
        "application/json", ""},
       {heartbeat("env_1", "work_1", "NO_HEARTBEAT"), "POST",
        "/v1/environments/env_1/work/work_1/heartbeat?expected_last_heartbeat=NO_HEARTBEAT",
        "application/json", ""},
       {stop_work("env_1", "work_1"), "POST", "/v1/environments/env_1/work/work_1/stop", "application/json",
        R"({"force":true})"},
-      {post_results("sesn_1", {}), "POST", "/v1/sessions/sesn_1/events", "application/json",
+      {post_results("sesn_1", R"({"events":[]})"), "POST", "/v1/sessions/sesn_1/events", "application/json",
        R"({"events":[]})"},
   };
   for (const auto& row : rows) {
@@ -93,7 +96,9 @@ TEST_CASE("requests: results in the wire's form, with no other field") {
                    .is_error = false,
                    .content = {TextBlock{"an image"}, DataBlock{"image", "image/png", "aGk="}}};
   CallResult nothing{.call_id = "sevt_4", .custom = false, .is_error = false, .content = {}};
-  const auto body = json::parse(post_results("s", {text, custom, image, nothing}).body);
+  const auto body =
+      json::parse(fmt::format("{}{},{},{},{}{}", kResultsBegin, encode_result(text), encode_result(custom),
+                              encode_result(image), encode_result(nothing), kResultsEnd));
   CHECK(body == json::parse(R"json({"events": [
     {"type": "user.tool_result", "tool_use_id": "sevt_1", "is_error": true,
      "content": [{"type": "text", "text": "hello"}]},
@@ -110,6 +115,6 @@ TEST_CASE("requests: results in the wire's form, with no other field") {
 TEST_CASE("requests: a result's text is always valid UTF-8") {
   const CallResult result{
       .call_id = "c", .custom = false, .is_error = false, .content = {TextBlock{"a\xff\xc3z\n\x01"}}};
-  const auto body = json::parse(post_results("s", {result}).body);
-  CHECK(body["events"][0]["content"][0]["text"] == "a\xef\xbf\xbd\xef\xbf\xbdz\n\x01");
+  const auto event = json::parse(encode_result(result));
+  CHECK(event["content"][0]["text"] == "a\xef\xbf\xbd\xef\xbf\xbdz\n\x01");
 }

@@ -99,7 +99,7 @@ TEST_CASE("service: a post and a heartbeat are one attempt each") {
       {status_answer("503 Service Unavailable", kSoon),
        status_answer("503 Service Unavailable", kSoon, R"({"error":{"message":"busy"}})")});
   ServiceUnderTest under_test(server.url());
-  const auto posted = run_on(under_test, [&] { return under_test.service.post({}); });
+  const auto posted = run_on(under_test, [&] { return under_test.service.post(R"({"events":[]})"); });
   REQUIRE(!posted);
   CHECK(!posted.error().fatal);
   bool sent = false;
