@@ -17,7 +17,7 @@ constexpr milliseconds kMaxDelay = 30s;
 
 /// A request whose answer was lost may still be carried out, by a gateway that has it. Its connection is
 /// closed; what comes all the same comes within a second, so the history is asked a little later.
-constexpr milliseconds kLateArrival = 1250ms;
+constexpr milliseconds kLateArrival = 1500ms;
 
 /// The statuses with which the service refuses a result for what is in it.
 bool refuses_content(unsigned status) {

@@ -264,6 +264,7 @@ class Connection : public Idler, public std::enable_shared_from_this<Connection<
         co_return co_await answer(std::move(plan), keep_alive, false);
       case FaultAction::no_answer:
         co_await wait_for_end();
+        if (plan.on_closed) plan.on_closed();
         co_return false;
       case FaultAction::down:
       case FaultAction::no_tls:

@@ -37,6 +37,7 @@ struct Plan {
   std::optional<Fault> fault{};
   std::function<void(std::shared_ptr<StreamFeed>)> on_stream;  // called before its header goes out
   std::function<void()> on_lost;                               // the answer could not be written
+  std::function<void()> on_closed;  // the worker closed the connection of a request without an answer
 };
 
 struct TlsIdentity {

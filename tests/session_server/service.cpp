@@ -66,6 +66,14 @@ bool lists(const std::string* header, std::string_view value) {
   return false;
 }
 
+std::vector<std::string> calls_in(const Request& post) {
+  std::vector<std::string> ids;
+  if (const auto results = parse_results(post.body)) {
+    for (const auto& result : *results) ids.push_back(result.call_id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 RequestKind kind_of(const Request& request, const std::string& path_prefix) {
@@ -234,7 +242,26 @@ Reply Service::stop(const Request& request, Time now) {
   return outcome.reply;
 }
 
+void Service::handle_late(const Request& request, Time now) {
+  auto violations = violations_;
+  handle(request, now);
+  violations_ = std::move(violations);
+}
+
+void Service::begin_hanging(const Request& post) {
+  for (auto& id : calls_in(post)) hanging_.insert(std::move(id));
+}
+
+void Service::end_hanging(const Request& post) {
+  for (const auto& id : calls_in(post)) {
+    if (const auto found = hanging_.find(id); found != hanging_.end()) hanging_.erase(found);
+  }
+}
+
 Reply Service::post(const Request& request, Time now) {
+  for (const auto& id : calls_in(request)) {
+    if (hanging_.contains(id)) violate("post: " + id + " is sent again while an attempt is still open");
+  }
   if (!work.leased(now)) {
     const bool excused = work.told_to_end() || (work.lost_since() && now - *work.lost_since() < kInFlight);
     if (!excused) violate("post: a result without a lease");

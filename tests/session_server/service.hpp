@@ -2,6 +2,7 @@
 
 #include <array>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,15 @@ class Service {
   Reply handle(const Request& request, Time now);
   const Delivery& last_delivery() const { return delivery_; }
 
+  /// Handles a request that was held up on its way. What it does against the contract is not the worker's
+  /// doing any more.
+  void handle_late(const Request& request, Time now);
+
+  /// A post hangs: its connection is open, and what is in it may still arrive. Until end_hanging, sending one
+  /// of its results again may give a call two answers.
+  void begin_hanging(const Request& post);
+  void end_hanging(const Request& post);
+
   /// The answer may not have reached the worker: what it then does twice is no violation.
   void answer_lost(const Delivery& delivery);
 
@@ -73,6 +83,7 @@ class Service {
   std::array<std::size_t, 9> handled_{};
   std::optional<Time> first_other_;  // the first request of the item that was no heartbeat
   bool heartbeat_seen_ = false;
+  std::multiset<std::string> hanging_;  // calls whose result is in a post that hangs
   Delivery delivery_;
 };
 

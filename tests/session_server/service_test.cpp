@@ -189,3 +189,29 @@ TEST_CASE("service: a base URL may have a path") {
   CHECK(service.handle(Fixture::request("GET", "/gateway/v2" + kSession), t0).status == 200);
   CHECK(service.handle(Fixture::request("GET", kSession), t0).status == 404);
 }
+
+TEST_CASE_FIXTURE(Fixture, "service: a result is not sent again while an attempt that hangs is still open") {
+  beat();
+  service.session.call({.id = "a", .name = "bash"}, t0);
+  const Request post = request("POST", kSession + "/events", result_for("a"));
+  service.begin_hanging(post);
+  service.end_hanging(post);
+  service.handle(post, t0);
+  CHECK(!violated("still open"));
+  service.session.call({.id = "b", .name = "bash"}, t0);
+  const Request other = request("POST", kSession + "/events", result_for("b"));
+  service.begin_hanging(other);
+  service.handle(other, t0);
+  CHECK(violated("still open"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "service: what arrives late takes effect, and is nobody's fault") {
+  beat();
+  service.session.call({.id = "a", .name = "bash"}, t0);
+  const Request post = request("POST", kSession + "/events", result_for("a"));
+  service.handle_late(post, t0);
+  CHECK(service.session.find("a")->answers.size() == 1);
+  service.handle_late(post, t0 + 5s);
+  CHECK(service.session.find("a")->answers.size() == 1);
+  CHECK(service.violations().empty());
+}

@@ -133,6 +133,13 @@ Plan SessionServer::on_request(Request request) {
     };
     if (plan.fault && !plan.fault->delivers()) service.answer_lost(service.last_delivery());
   }
+  if (kind == RequestKind::post && plan.fault && plan.fault->action == FaultAction::no_answer) {
+    service.begin_hanging(request);
+    plan.on_closed = [this, request] {
+      const std::lock_guard relock(state_->mutex);
+      state_->service.end_hanging(request);
+    };
+  }
   service.record({.kind = kind,
                   .method = request.method,
                   .target = request.target,
@@ -157,7 +164,7 @@ Plan SessionServer::on_request(Request request) {
   if (plan.fault && plan.fault->commit_after) {
     state_->front->after(*plan.fault->commit_after, [this, late = std::move(request)] {
       change([&](Service& s, Time t) {
-        s.handle(late, t);
+        s.handle_late(late, t);
         s.answer_lost(s.last_delivery());
       });
     });

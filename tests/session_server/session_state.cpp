@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "protocol/service_time.hpp"
+
 namespace session_server {
 namespace {
 
@@ -30,8 +32,15 @@ std::optional<std::size_t> number(std::string_view text) {
   return value;
 }
 
-bool within(const Json& event, std::string_view comparison, const std::string& bound) {
-  const std::string at = event.value("processed_at", "");
+using sandbox_worker::protocol::parse_service_time;
+using sandbox_worker::protocol::ServiceTime;
+
+/// What was not processed yet has no time, and is in no span of it.
+bool within(const Json& event, std::string_view comparison, ServiceTime bound) {
+  const auto processed = event.find("processed_at");
+  if (processed == event.end() || !processed->is_string()) return false;
+  const auto at = parse_service_time(processed->get<std::string>());
+  if (!at) return false;
   if (comparison == "created_at[gt]") return at > bound;
   if (comparison == "created_at[gte]") return at >= bound;
   if (comparison == "created_at[lt]") return at < bound;
@@ -211,7 +220,7 @@ SessionState::Outcome SessionState::history(const Target& target) {
   unsigned empty_left = settings_.empty_pages;
   bool descending = false;
   std::vector<std::string> types;
-  std::vector<std::pair<std::string, std::string>> bounds;
+  std::vector<std::pair<std::string, ServiceTime>> bounds;
   for (auto& [key, value] : target.query) {
     if (key == "limit") {
       const auto parsed = number(value);
@@ -230,7 +239,9 @@ SessionState::Outcome SessionState::history(const Target& target) {
       types.push_back(value);
     } else if (key == "created_at[gt]" || key == "created_at[gte]" || key == "created_at[lt]" ||
                key == "created_at[lte]") {
-      bounds.emplace_back(key, value);
+      const auto bound = parse_service_time(value);
+      if (!bound) return refuse_with(key + " must be a time of RFC 3339, not " + value);
+      bounds.emplace_back(key, *bound);
     } else if (key != "beta") {
       return refuse_with("unknown parameter " + key);
     }

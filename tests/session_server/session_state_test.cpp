@@ -161,10 +161,18 @@ TEST_CASE("history: pages, filters and orders") {
   CHECK(ask("order=desc&limit=2") == std::vector<std::string>{"4", "3"});
   CHECK(ask("created_at[gte]=2027-01-15T08:00:03.000000Z") == std::vector<std::string>{"3", "4"});
   CHECK(ask("created_at[gt]=2027-01-15T08:00:03.000000Z") == std::vector<std::string>{"4"});
+  CHECK(ask("created_at[lt]=2027-01-15T08:00:01Z") == std::vector<std::string>{"0"});
+  CHECK(ask("created_at[lte]=2027-01-15T09:00:01%2B01:00") == std::vector<std::string>{"0", "1"});
+  CHECK(ask("created_at[gt]=2027-01-15T08:00:01Z&created_at[lte]=2027-01-15T08:00:02Z") ==
+        std::vector<std::string>{"2"});
+  whole.append({{"type", "queued"}, {"id", "5"}, {"processed_at", nullptr}}, t0);
+  CHECK(ask("created_at[gte]=2027-01-15T08:00:04Z") == std::vector<std::string>{"4"});
+  CHECK(ask("types=queued") == std::vector<std::string>{"5"});
 }
 
 TEST_CASE_FIXTURE(Fixture, "history: wrong parameters are refused") {
-  for (const char* query : {"limit=0", "limit=1001", "limit=x", "page=made-up", "order=up", "colour=red"}) {
+  for (const char* query : {"limit=0", "limit=1001", "limit=x", "page=made-up", "order=up", "colour=red",
+                            "created_at[gte]=yesterday", "created_at[gte]=", "created_at[ge]=2027-01-15T08:00:04Z"}) {
     CAPTURE(query);
     const auto outcome = session.history(*Target::parse(std::string("/x?") + query));
     CHECK(outcome.reply.status == 400);

@@ -393,7 +393,8 @@ class Life {
     for (std::size_t i = 0; i < session_.calls.size(); ++i) {
       const auto& call = session_.calls[i];
       if (!call.fact || session_.answered(call)) continue;
-      if (!call.ours) answer(i, "answered elsewhere: ");
+      // Nobody answers a call of a thread that has ended.
+      if (!call.ours && !session_.thread_ended(call)) answer(i, "answered elsewhere: ");
       if (call.use.permission == Permission::ask) judge(i, chance(1, 2));
     }
     const bool reconnect = connected_ && chance(1, 2);

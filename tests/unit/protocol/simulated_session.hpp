@@ -58,6 +58,12 @@ class SimulatedSession {
       return answer && answer->tool_use_id == call.use.id;
     });
   }
+  bool thread_ended(const Call& call) const {
+    return std::ranges::any_of(facts, [&](const Fact& fact) {
+      const auto* end = std::get_if<protocol::ThreadTerminated>(&fact.event);
+      return end && end->thread == call.use.thread;
+    });
+  }
   bool heard_end_of_thread(const Call& call) const {
     return any_heard<protocol::ThreadTerminated>(0,
                                                  [&](const auto& e) { return e.thread == call.use.thread; });
