@@ -47,6 +47,13 @@ struct Served {
     return server.inspect([](const Service& s) { return s.count(RequestKind::post); });
   }
 
+  /// A call in a thread of its own, until its result was posted first.
+  void run_and_post(const std::string& id, const std::string& command) {
+    const auto before = posts();
+    run_bash(server, id, command, "thread_" + id);
+    REQUIRE(server.wait(20s, [&](const Service& s) { return s.count(RequestKind::post) > before; }));
+  }
+
   /// Ends the session, and says what the worker did wrong. Late arrivals have been waited for.
   void end() {
     server.terminate();
@@ -90,13 +97,17 @@ TEST_CASE("posting: no call has two answers when an attempt arrives up to a seco
       ids.push_back(id);
     }
   }
-  for (const auto& id : ids) run_bash(served.server, id, "echo " + id + " >> ran", "thread_" + id);
+  for (const auto& id : ids) served.run_and_post(id, "echo " + id + " >> ran");
   REQUIRE(served.all_answered(ids, 30s));
   for (const auto& id : ids) {
     CAPTURE(id);
     CHECK(served.answers_to(id) == 1);
     CHECK(lines_of(served.run, "ran").count(id) == 1);
   }
+  const auto faulted = served.server.inspect([](const Service& s) {
+    return std::ranges::count_if(s.requests(), [](const auto& request) { return request.faulted; });
+  });
+  CHECK(std::size_t(faulted) == ids.size());
   served.end();
 }
 
@@ -143,12 +154,14 @@ TEST_CASE("posting: a duplicate that is refused with 400 counts as answered") {
   // The worker can't hear of the other answer: its stream is gone, and none can be opened.
   Fault no_stream{.on = RequestKind::stream, .action = FaultAction::status, .status = 503};
   no_stream.count = 1000;
-  run_bash(served.server, "call", "until test -e go; do sleep 0.05; done; echo ours");
+  run_bash(served.server, "call", "touch begun; until test -e go; do sleep 0.05; done; echo ours");
+  REQUIRE(until_file(served.run, "begun"));
   served.server.add_fault(no_stream);
   served.server.cut_streams();
   served.server.answer_elsewhere("call", "theirs");
   std::ofstream(served.run.folder().workdir() / "go").put('\n');
-  REQUIRE(served.server.wait(20s, [](const Service& s) { return s.count(RequestKind::post) == 1; }));
+  const bool posted = served.server.wait(20s, [](const Service& s) { return s.count(RequestKind::post) == 1; });
+  REQUIRE_MESSAGE(posted, served.run.log());
   served.server.clear_faults();
   REQUIRE(served.server.wait(20s, [](const Service& s) { return s.streams_open == 1; }));
   run_bash(served.server, "next", "echo next");
@@ -190,9 +203,8 @@ TEST_CASE("posting: a post that hangs holds up no other, and its result arrives 
   for (int i = 0; i < 6; ++i) {
     const auto id = fmt::format("hangs_{}", i);
     served.server.add_fault(post_fault(id, FaultAction::no_answer));
-    run_bash(served.server, id, "echo slow", id);
+    served.run_and_post(id, "echo slow");
   }
-  REQUIRE(served.server.wait(20s, [](const Service& s) { return s.count(RequestKind::post) > 0; }));
   std::vector<std::string> ids;
   for (int i = 0; i < 10; ++i) {
     ids.push_back(fmt::format("quick_{}", i));
