@@ -73,10 +73,9 @@ asio::awaitable<std::expected<ResultStore::Kept, std::string>> ResultStore::put(
   kept.text_ = Kept::Place{file_end_};
   file_bytes_ += text.size();
   file_end_ += text.size();
-  auto failed = co_await tools::offload(
-      pool_, [file = file_, bytes = std::move(text), offset = file_end_ - kept.size_](std::stop_token) {
-        return write_all(file->get(), bytes, offset);
-      });
+  auto failed =
+      co_await tools::offload(pool_, [file = file_, bytes = std::move(text), offset = file_end_ - kept.size_](
+                                         std::stop_token) { return write_all(file->get(), bytes, offset); });
   if (failed.empty()) co_return kept;
   drop(kept);
   co_return std::unexpected(std::move(failed));

@@ -160,7 +160,8 @@ TEST_CASE("posting: a duplicate that is refused with 400 counts as answered") {
   served.server.cut_streams();
   served.server.answer_elsewhere("call", "theirs");
   std::ofstream(served.run.folder().workdir() / "go").put('\n');
-  const bool posted = served.server.wait(20s, [](const Service& s) { return s.count(RequestKind::post) == 1; });
+  const bool posted =
+      served.server.wait(20s, [](const Service& s) { return s.count(RequestKind::post) == 1; });
   REQUIRE_MESSAGE(posted, served.run.log());
   served.server.clear_faults();
   REQUIRE(served.server.wait(20s, [](const Service& s) { return s.streams_open == 1; }));

@@ -171,8 +171,9 @@ TEST_CASE("history: pages, filters and orders") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "history: wrong parameters are refused") {
-  for (const char* query : {"limit=0", "limit=1001", "limit=x", "page=made-up", "order=up", "colour=red",
-                            "created_at[gte]=yesterday", "created_at[gte]=", "created_at[ge]=2027-01-15T08:00:04Z"}) {
+  for (const char* query :
+       {"limit=0", "limit=1001", "limit=x", "page=made-up", "order=up", "colour=red",
+        "created_at[gte]=yesterday", "created_at[gte]=", "created_at[ge]=2027-01-15T08:00:04Z"}) {
     CAPTURE(query);
     const auto outcome = session.history(*Target::parse(std::string("/x?") + query));
     CHECK(outcome.reply.status == 400);

@@ -42,9 +42,17 @@ TEST_CASE("delivery: which failures leave it open whether the result arrived") {
     bool unsure;
   };
   const Row rows[] = {
-      {not_sent(), false},  {lost(), true},       {status(408), true}, {status(409), true},
-      {status(425), false}, {status(429), false}, {status(500), true}, {status(503), true},
-      {status(504), true},  {status(529), true},  {{200, false, true, std::nullopt}, true},
+      {not_sent(), false},
+      {lost(), true},
+      {status(408), true},
+      {status(409), true},
+      {status(425), false},
+      {status(429), false},
+      {status(500), true},
+      {status(503), true},
+      {status(504), true},
+      {status(529), true},
+      {{200, false, true, std::nullopt}, true},
   };
   for (const auto& row : rows) {
     CAPTURE(row.failure.status);
@@ -106,7 +114,8 @@ TEST_CASE("delivery: other fatal answers end it; a 400 that the service wants to
   CHECK(delivery.due() == t0 + 1s);
 }
 
-TEST_CASE("delivery: a refusal after an unsure attempt is looked up first, and so is what can't be looked up") {
+TEST_CASE(
+    "delivery: a refusal after an unsure attempt is looked up first, and so is what can't be looked up") {
   Delivery delivery(t0);
   delivery.on_failure(lost(), false, t0, 0);
   delivery.on_unanswered();

@@ -85,13 +85,15 @@ struct OutboxUnderTest {
   explicit OutboxUnderTest(Posts& posts)
       : service(posts.url()),
         outbox({service.client.io.get_executor(), service.pool.get_executor(), directory.path().string(),
-                [this](const std::string& id) { return answered.contains(id); },
-                [] { return std::nullopt; }, [this](const std::string& id) { closed.push_back(id); }},
+                [this](const std::string& id) { return answered.contains(id); }, [] { return std::nullopt; },
+                [this](const std::string& id) { closed.push_back(id); }},
                service.service, log) {}
   ~OutboxUnderTest() { close(0ms); }
 
   void add(const std::string& id, std::string text = "done") {
-    outbox.add({.call_id = id, .custom = false, .is_error = false,
+    outbox.add({.call_id = id,
+                .custom = false,
+                .is_error = false,
                 .content = {protocol::TextBlock{std::move(text)}}});
   }
   bool until_closed(std::size_t count) {

@@ -35,8 +35,8 @@ struct StoreUnderTest {
 TEST_CASE("result store: what is past the limit waits in a file without a name, and comes back the same") {
   StoreUnderTest test({.memory = 100, .file = 1000});
   std::vector<ResultStore::Kept> kept;
-  for (const auto& text : {std::string(80, 'a'), std::string(300, 'b'), std::string(15, 'c'),
-                           std::string(400, 'd')}) {
+  for (const auto& text :
+       {std::string(80, 'a'), std::string(300, 'b'), std::string(15, 'c'), std::string(400, 'd')}) {
     auto one = test.put(text);
     REQUIRE(one);
     kept.push_back(std::move(*one));
@@ -45,8 +45,8 @@ TEST_CASE("result store: what is past the limit waits in a file without a name, 
   CHECK(test.store.file_bytes() == 700);
   CHECK(std::filesystem::is_empty(test.directory.path()));
   const auto whole = test.join({&kept[3], &kept[0], &kept[1], &kept[2]});
-  CHECK(whole == "<" + std::string(400, 'd') + "," + std::string(80, 'a') + "," + std::string(300, 'b') + "," +
-                     std::string(15, 'c') + ">");
+  CHECK(whole == "<" + std::string(400, 'd') + "," + std::string(80, 'a') + "," + std::string(300, 'b') +
+                     "," + std::string(15, 'c') + ">");
   CHECK(test.join({}) == "<>");
 
   for (auto& one : kept) test.store.drop(one);

@@ -147,8 +147,9 @@ TEST_CASE("service: the history is read page by page, a page's first answer trie
   ServiceUnderTest under_test(server.url());
   std::size_t events = 0;
   const auto read = run_on(under_test, [&] {
-    return under_test.service.history(std::nullopt, [&](const sandbox_worker::protocol::TimedEvent&) { ++events; },
-                                      [](const std::string& why) { FAIL(why); });
+    return under_test.service.history(
+        std::nullopt, [&](const sandbox_worker::protocol::TimedEvent&) { ++events; },
+        [](const std::string& why) { FAIL(why); });
   });
   CHECK(read.has_value());
   CHECK(events == 2);
@@ -164,8 +165,8 @@ TEST_CASE("service: a page that breaks off, or isn't one, is a failure that may 
     ScriptedService server({page});
     ServiceUnderTest under_test(server.url());
     const auto read = run_on(under_test, [&] {
-      return under_test.service.history(std::nullopt, [](const sandbox_worker::protocol::TimedEvent&) {},
-                                        [](const std::string&) {});
+      return under_test.service.history(
+          std::nullopt, [](const sandbox_worker::protocol::TimedEvent&) {}, [](const std::string&) {});
     });
     REQUIRE(!read);
     CHECK(!read.error().fatal);
