@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <sstream>
 #include <string>
 
 #include "tests/support/bash_lane.hpp"
@@ -90,6 +91,23 @@ TEST_CASE("bash: jobs of a shell that ends are listed, live on and are heard of"
   CHECK(lane.text("echo now") ==
         "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
   CHECK(runs(lane.pid_in("pid")));
+}
+
+TEST_CASE("bash: nothing that a job prints is lost while shells come and go") {
+  Lane lane;
+  std::string all = lane.text(
+      "(i=0; while [ ! -e stop ]; do echo $((i++)); read -t 0.0005 <> <(:); done 2>/dev/null; touch done) & "
+      "exit 3");
+  for (int round = 0; round < 10; ++round) all += "\n" + lane.text("echo .; exit 3");
+  lane.dir.write("stop", "");
+  REQUIRE(lane.until([&] { return lane.has("done"); }));
+  all += "\n" + lane.text("echo .");
+  int expected = 0;
+  std::istringstream lines(all);
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty() && line.find_first_not_of("0123456789") == std::string::npos)
+      CHECK(line == std::to_string(expected++));
+  CHECK(expected > 10);
 }
 
 TEST_CASE("bash: what background jobs print between calls comes with the next one, marked") {
