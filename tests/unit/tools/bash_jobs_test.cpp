@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -203,6 +205,26 @@ TEST_CASE("bash: commands run in a control group of their own where one can be m
   CHECK(std::filesystem::exists(own));
   lane.close();
   CHECK_FALSE(std::filesystem::exists(own));
+}
+
+TEST_CASE("control group: an empty one of a worker that is gone is removed, one of a live worker stays") {
+  const auto probe = ControlGroup::make();
+  if (!probe) {
+    MESSAGE("no control group can be made here");
+    return;
+  }
+  const auto parent = std::filesystem::path(probe->path()).parent_path();
+  const pid_t gone = ::fork();
+  if (gone == 0) ::_exit(0);
+  REQUIRE(::waitpid(gone, nullptr, 0) == gone);
+  const auto abandoned = parent / fmt::format("sandbox-worker-{}-1", gone);
+  const auto kept = parent / fmt::format("sandbox-worker-{}-9", ::getppid());
+  REQUIRE(::mkdir(abandoned.c_str(), 0700) == 0);
+  REQUIRE(::mkdir(kept.c_str(), 0700) == 0);
+  const auto other = ControlGroup::make();
+  CHECK_FALSE(std::filesystem::exists(abandoned));
+  CHECK(std::filesystem::exists(kept));
+  ::rmdir(kept.c_str());
 }
 
 TEST_CASE("control group: ours is found by what is mounted where") {
