@@ -126,7 +126,6 @@ ProcessMarks BashSession::marks() const {
 }
 
 void BashSession::on_output(std::string_view bytes) {
-  if (discard_output_) return;
   if (output_ == nullptr && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
   (output_ ? output_ : late_)->feed(bytes);
 }
@@ -134,7 +133,7 @@ void BashSession::on_output(std::string_view bytes) {
 void BashSession::finish(Kind kind, int status) {
   pipe_->drain();
   ending_ = CallEnding{.kind = kind, .status = status};
-  if (output_ == nullptr && !discard_output_ && kind == Kind::died) ended_idle_ = true;
+  if (output_ == nullptr && !restoring_ && kind == Kind::died) ended_idle_ = true;
   if (kind == Kind::died) begun_ = shell_->begun();
   if (kind != Kind::ended) forget_shell();
   wake_.cancel();
@@ -156,6 +155,7 @@ void BashSession::abandon() {
   shell_.reset();
   if (group_) group_->kill();
   kill_descendants_with(marks());
+  if (group_) group_->remove();
   if (pipe_) pipe_->close();
 }
 
@@ -202,7 +202,7 @@ asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
 
 /// Hands the command over; from here on what is printed is its own.
 std::optional<std::string> BashSession::begin(const std::string& command) {
-  output_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash");
   ending_.reset();
   begun_ = true;
   if (shell_->run(command)) return std::nullopt;
@@ -258,9 +258,10 @@ asio::awaitable<void> BashSession::restore_variables() {
                                     [](const std::string& entry) { return entry.starts_with("BASH_ENV="); });
   if (profile != options_.environment.end())
     commands = "export BASH_ENV=" + quote(std::string_view(*profile).substr(9)) + "\n";
-  if (!exports_.empty()) commands += "unset $(compgen -e) 2>/dev/null\n" + exports_;
+  if (!exports_.empty()) commands += "unset $(compgen -e)\n" + exports_;
   if (commands.empty()) co_return;
-  discard_output_ = true;
+  commands = "{\n" + commands + "\n} >/dev/null 2>&1";  // the lane's jobs may print meanwhile
+  restoring_ = true;
   ending_.reset();
   if (shell_->run(commands)) {
     const auto give_up = Clock::now() + kRestoreLimit;
@@ -270,7 +271,7 @@ asio::awaitable<void> BashSession::restore_variables() {
     }
   }
   if (!ending_) forget_shell();
-  discard_output_ = false;
+  restoring_ = false;
   ending_.reset();
 }
 

@@ -67,11 +67,11 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   Jobs jobs_;                           // that were left running by earlier calls
   std::unique_ptr<CallOutput> output_;  // of the running call
   std::unique_ptr<CallOutput> late_;    // of background jobs, between calls
-  bool discard_output_ = false;
-  bool bare_ = false;                 // the shell hasn't got the variables yet that it should begin with
-  bool ended_idle_ = false;           // a shell ended between calls, which the next one is told
-  std::optional<CallEnding> ending_;  // of the running call
-  bool begun_ = false;                // the shell had taken something of it, as far as is known
+  bool restoring_ = false;              // variables of the shell before
+  bool bare_ = false;                   // the shell hasn't got the variables yet that it should begin with
+  bool ended_idle_ = false;             // a shell ended between calls, which the next one is told
+  std::optional<CallEnding> ending_;    // of the running call
+  bool begun_ = false;                  // the shell had taken something of it, as far as is known
 };
 
 }  // namespace sandbox_worker::tools

@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <charconv>
 #include <chrono>
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -14,6 +17,8 @@
 
 namespace sandbox_worker::tools {
 namespace {
+
+constexpr std::string_view kPrefix = "sandbox-worker-";
 
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
@@ -40,6 +45,19 @@ std::optional<Mount> find_mount(std::string_view mountinfo) {
       return Mount{fields[3], fields[4]};
   }
   return std::nullopt;
+}
+
+/// Removes the empty groups of workers that ended without doing so.
+void remove_abandoned(const std::string& parent) {
+  std::error_code failed;
+  for (std::filesystem::directory_iterator at(parent, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with(kPrefix)) continue;
+    pid_t owner = 0;
+    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), owner);
+    if (owner > 0 && ::kill(owner, 0) != 0 && errno == ESRCH) ::rmdir(at->path().c_str());
+  }
 }
 
 std::string text_of(const char* path) {
@@ -71,8 +89,8 @@ std::unique_ptr<ControlGroup> ControlGroup::make() {
   static unsigned count = 0;
   const auto own = own_control_group(text_of("/proc/self/mountinfo"), text_of("/proc/self/cgroup"));
   if (!own) return nullptr;
-  std::string path = fmt::format("{}/sandbox-worker-{}-{}", *own, ::getpid(), ++count);
-  ::rmdir(path.c_str());  // of another process with our number, long ago
+  remove_abandoned(*own);
+  std::string path = fmt::format("{}/{}{}-{}", *own, kPrefix, ::getpid(), ++count);
   if (::mkdir(path.c_str(), 0700) != 0) return nullptr;
   UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return ::rmdir(path.c_str()), nullptr;
@@ -89,7 +107,7 @@ ControlGroup::~ControlGroup() {
 void ControlGroup::remove() {
   if (!directory_) return;
   kill();
-  for (int attempt = 0; ::rmdir(path_.c_str()) != 0 && errno == EBUSY && attempt < 20; ++attempt)
+  for (int attempt = 0; ::rmdir(path_.c_str()) != 0 && errno == EBUSY && attempt < 100; ++attempt)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   directory_.reset();
 }

@@ -17,7 +17,8 @@ std::optional<std::string> own_control_group(std::string_view mountinfo, std::st
 /// ends with it, all at once, however quickly it forks.
 class ControlGroup {
  public:
-  /// Null where we may not make one, which is no error: most containers mount the groups read-only.
+  /// Null where we may not make one, which is no error: most containers mount the groups read-only. Empty
+  /// ones of workers that ended without a teardown are removed on the way.
   static std::unique_ptr<ControlGroup> make();
   ~ControlGroup();  // remove()
   ControlGroup(const ControlGroup&) = delete;
@@ -28,7 +29,7 @@ class ControlGroup {
   const std::string& path() const noexcept { return path_; }
   /// Kills all that is in it, where the kernel can (5.14).
   void kill() const;
-  /// Kills what is in it and removes it; waits some milliseconds for the killed ones at most.
+  /// Kills what is in it and removes it; waits 100 ms for the killed ones at most.
   void remove();
 
  private:

@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <sstream>
 #include <string>
 
 #include "tests/support/bash_lane.hpp"
@@ -90,6 +93,22 @@ TEST_CASE("bash: jobs of a shell that ends are listed, live on and are heard of"
   CHECK(lane.text("echo now") ==
         "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
   CHECK(runs(lane.pid_in("pid")));
+}
+
+TEST_CASE("bash: nothing that a job prints is lost while shells come and go") {
+  constexpr int kLines = 15000;
+  Lane lane;
+  std::string all = lane.text(
+      fmt::format("export E=x; (for ((i = 0; i < {}; i++)); do echo $i; done; touch done) & :", kLines));
+  while (!lane.has("done")) all += "\n" + lane.text("exit 3");
+  all += "\n" + lane.text("echo .");
+  int expected = 0;
+  std::istringstream lines(all);
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty() && line.find_first_not_of("0123456789") == std::string::npos &&
+        line == std::to_string(expected))
+      ++expected;
+  CHECK(expected == kLines);
 }
 
 TEST_CASE("bash: what background jobs print between calls comes with the next one, marked") {
@@ -186,6 +205,26 @@ TEST_CASE("bash: commands run in a control group of their own where one can be m
   CHECK(std::filesystem::exists(own));
   lane.close();
   CHECK_FALSE(std::filesystem::exists(own));
+}
+
+TEST_CASE("control group: an empty one of a worker that is gone is removed, one of a live worker stays") {
+  const auto probe = ControlGroup::make();
+  if (!probe) {
+    MESSAGE("no control group can be made here");
+    return;
+  }
+  const auto parent = std::filesystem::path(probe->path()).parent_path();
+  const pid_t gone = ::fork();
+  if (gone == 0) ::_exit(0);
+  REQUIRE(::waitpid(gone, nullptr, 0) == gone);
+  const auto abandoned = parent / fmt::format("sandbox-worker-{}-1", gone);
+  const auto kept = parent / fmt::format("sandbox-worker-{}-9", ::getppid());
+  REQUIRE(::mkdir(abandoned.c_str(), 0700) == 0);
+  REQUIRE(::mkdir(kept.c_str(), 0700) == 0);
+  const auto other = ControlGroup::make();
+  CHECK_FALSE(std::filesystem::exists(abandoned));
+  CHECK(std::filesystem::exists(kept));
+  ::rmdir(kept.c_str());
 }
 
 TEST_CASE("control group: ours is found by what is mounted where") {
