@@ -63,6 +63,11 @@ std::expected<std::unique_ptr<SpillStore>, std::string> SpillStore::open(std::st
 }
 
 SpillStore::~SpillStore() {
+  remove();
+}
+
+void SpillStore::remove() {
+  const std::lock_guard lock(mutex_);
   for (const auto& entry : entries_) ::unlink(entry.path.c_str());
   ::rmdir(directory_.c_str());
 }

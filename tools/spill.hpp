@@ -57,6 +57,9 @@ class SpillStore {
 
   const std::string& directory() const noexcept { return directory_; }
 
+  /// Removes the files, and the directory where nothing else is in it; for an end without destructors.
+  void remove();
+
   /// A new file, named after `tool`; null when none can be made (disk full): the caller then does without.
   std::unique_ptr<SpillFile> create(std::string_view tool);
 

@@ -27,6 +27,8 @@ class Machine {
   boost::asio::io_context& io() { return io_; }
   /// Pointers into this object.
   tools::ToolsetOptions tool_options();
+  /// Removes what the destructor would remove, for an end without it.
+  void remove_files() { spill_->remove(); }
 
  private:
   Machine(tools::Workspace workspace, std::unique_ptr<tools::SpillStore> spill, unsigned threads);

@@ -82,6 +82,7 @@ int run(const Config& config, const Environment& environment) {
   // What is stuck in the kernel can't be joined; the work is done, so the process ends all the same.
   if (!item.at_rest()) {
     item.kill();
+    (*machine)->remove_files();
     log.flush();
     ::_exit(status);
   }

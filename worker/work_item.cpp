@@ -1,5 +1,6 @@
 #include "worker/work_item.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "tools/offload.hpp"
@@ -20,6 +21,7 @@ using std::chrono::steady_clock;
 namespace {
 
 // The whole teardown is promised within 5 s; these are its steps' shares.
+constexpr milliseconds kTeardown = 5000ms;
 constexpr milliseconds kStopServing = 100ms;
 constexpr milliseconds kStopCalls = 1200ms;
 constexpr milliseconds kPostResults = 1000ms;
@@ -120,13 +122,21 @@ asio::awaitable<int> WorkItem::run() {
   run_limit.cancel();
   log_.info("ending", {{"why", end_.why()}});
 
+  const auto deadline = steady_clock::now() + kTeardown;
   for (auto& task : serving) task.cancel();
-  if (!co_await within(kStopServing, join_all(serving))) at_rest_ = false;
+  co_await within(kStopServing, join_all(serving));
   const int status = co_await tear_down();
   heartbeat.cancel();
   clocks.cancel();
   co_await heartbeat.join();
   co_await clocks.join();
+  // What takes its time to stop, such as a copy that is being undone, may have what is left.
+  const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+  if (!co_await within(std::max(left, 1ms), join_all(serving))) {
+    log_.error("the set-up did not stop in time");
+    at_rest_ = false;
+  }
+
   log_.info("ended", {{"status", status}});
   co_return status;
 }

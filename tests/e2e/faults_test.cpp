@@ -19,7 +19,6 @@ namespace {
 /// What one fault of one request comes to.
 enum class Outcome {
   again,        // sent again until it works; the run goes on
-  later,        // the run goes on with the stream; the history is read again at the latest after a reconnect
   counted,      // it took effect, which the worker finds out; nothing happens twice
   fine,         // as good as success
   short_error,  // a short error takes the result's place
@@ -29,7 +28,7 @@ enum class Outcome {
 using enum Outcome;
 
 const char* text_of(Outcome outcome) {
-  constexpr const char* kTexts[] = {"again", "later", "counted", "fine", "short error", "given up", "exit 1"};
+  constexpr const char* kTexts[] = {"again", "counted", "fine", "short error", "given up", "exit 1"};
   return kTexts[static_cast<int>(outcome)];
 }
 
@@ -54,29 +53,27 @@ Fault retry_after_a_second() {
 const std::vector<Row>& table() {
   // A request that is handled although its answer is spoilt: GETs are simply sent again.
   constexpr std::array kLost = {again, again, again, counted, counted, counted};
-  constexpr std::array kBroken = {again, again, later, counted, counted, counted};
-  constexpr std::array kForeign = {again, again, later, again, again, again};
   constexpr std::array kAgain = {again, again, again, again, again, again};
-  constexpr std::array kFatal = {exit_1, exit_1, later, given_up, exit_1, exit_1};
+  constexpr std::array kFatal = {exit_1, exit_1, again, given_up, exit_1, exit_1};
   static const std::vector<Row> rows = {
       {"connection refused", {.action = FaultAction::down}, kAgain},
       {"TLS handshake fails", {.action = FaultAction::no_tls}, kAgain},
       {"closed before the answer", {.action = FaultAction::close}, kAgain},
       {"reset before the answer", {.action = FaultAction::reset}, kAgain},
-      {"reset within the answer", {.action = FaultAction::reset_body}, kBroken},
+      {"reset within the answer", {.action = FaultAction::reset_body}, kLost},
       {"half a header", {.action = FaultAction::close_header}, kLost},
-      {"half a body", {.action = FaultAction::half_body}, kBroken},
+      {"half a body", {.action = FaultAction::half_body}, kLost},
       {"header too slow", {.action = FaultAction::drip, .gap = 40ms}, kLost},
       {"no answer at all", {.action = FaultAction::no_answer}, kAgain},
-      {"invalid JSON", {.action = FaultAction::invalid_json}, kForeign},
-      {"wrong content type", {.action = FaultAction::wrong_content_type}, kForeign},
-      {"redirect", {.action = FaultAction::redirect}, {exit_1, exit_1, later, given_up, again, exit_1}},
+      {"invalid JSON", {.action = FaultAction::invalid_json}, kAgain},
+      {"wrong content type", {.action = FaultAction::wrong_content_type}, kAgain},
+      {"redirect", {.action = FaultAction::redirect}, {exit_1, exit_1, again, given_up, again, exit_1}},
       {"401", status(401), kFatal},
       {"403", status(403), kFatal},
       {"404", status(404), kFatal},
       {"408", status(408), kAgain},
       {"409", status(409), {again, again, again, again, again, fine}},
-      {"413", status(413), {exit_1, exit_1, later, short_error, exit_1, exit_1}},
+      {"413", status(413), {exit_1, exit_1, again, short_error, exit_1, exit_1}},
       {"425", status(425), kAgain},
       {"429 with retry-after", retry_after_a_second(), kAgain},
       {"500", status(500), kAgain},
@@ -175,14 +172,6 @@ std::string deviation(const Case& test, SessionServer& server, WorkerRun& run) {
     if (exit != 1) return fmt::format("exit {}, not 1", exit.value_or(-1));
     const bool stopped = server.inspect([](const Service& s) { return s.work.stopped_by_worker(); });
     return stopped ? "" : "the item was not stopped";
-  }
-  if (test.outcome == later) {
-    if (!until(20s, [&] { return run.log().find("the history can't be read") != std::string::npos; }))
-      return "nothing in the log";
-    run_bash(server, "sevt_second", "echo second");
-    if (!server.wait(20s, [](const Service& s) { return answered(s, "sevt_second"); }))
-      return "the session did not go on";
-    server.cut_streams();
   }
   if (test.outcome == given_up) {
     if (!until(20s, [&] { return run.log().find("result refused") != std::string::npos; }))

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/e2e/in_parallel.hpp"
 #include "tests/e2e/serving.hpp"
@@ -186,4 +188,25 @@ TEST_CASE("teardown: a second signal cuts it") {
   run.process().signal(SIGINT);
   CHECK(run.wait_for_exit(1s) == 130);
   CHECK(processes_below(run.folder().workdir()).empty());
+}
+
+TEST_CASE("teardown: a signal while a repository is copied leaves no part of the copy") {
+  SessionFolder source(std::nullopt);
+  for (int i = 0; i < 50; ++i) {
+    const auto folder = source.workdir() / "repository" / std::to_string(i);
+    std::filesystem::create_directories(folder);
+    for (int j = 0; j < 100; ++j) std::ofstream(folder / std::to_string(j)) << j;
+  }
+  SessionServer server;
+  WorkerRun::Options options;
+  options.arguments = {"--repo-image-path", (source.workdir() / "repository").string()};
+  WorkerRun run(&server, std::move(options));
+  const auto workdir = run.folder().workdir();
+  // The copy has a name of its own until it is whole.
+  CHECK(until(20s, [&] { return !std::filesystem::is_empty(workdir); }));
+  run.process().signal(SIGTERM);
+  CHECK(run.wait_for_exit(kTeardown) == 0);
+  const bool whole = std::filesystem::exists(workdir / "repository");
+  CHECK((whole || std::filesystem::is_empty(workdir)));
+  CHECK(std::filesystem::is_empty(run.folder().runtime_dir()));
 }
