@@ -136,10 +136,13 @@ TEST_CASE("posting: a refused result gives way to a short error, and the others 
   Served served;
   for (const unsigned status : {400U, 413U, 422U}) {
     const auto id = fmt::format("call_{}", status);
-    auto fault = post_fault(id, FaultAction::status);
-    fault.status = status;
+    // Met by the result itself, alone or in a shared request, and not by what stands in for it.
+    Fault fault{.on = RequestKind::post, .action = FaultAction::status, .status = status};
+    fault.contains = "what is refused";
+    fault.count = 1000;
+    served.server.clear_faults();
     served.server.add_fault(fault);
-    run_bash(served.server, id, "echo hello");
+    run_bash(served.server, id, "echo what is refused");
     run_bash(served.server, id + "_b", "echo hello", "other");
     REQUIRE(served.all_answered({id, id + "_b"}, 20s));
     CHECK(served.text_of_answer(id).find(fmt::format("refused its result (status {})", status)) !=
