@@ -24,6 +24,14 @@ Lease::Lease(TimePoint now, std::optional<std::string> last_heartbeat)
       sent_at_(now),
       next_at_(now) {}
 
+Lease Lease::resumed(Left left, TimePoint now) {
+  Lease lease(now, std::move(left.expected));
+  if (left.ttl && *left.ttl > 0ms) lease.ttl_ = std::min(*left.ttl, kMaxTtl);
+  lease.good_since_ = left.good_since;
+  lease.answer_lost_ = left.answer_lost;
+  return lease;
+}
+
 milliseconds Lease::interval() const {
   return std::clamp<milliseconds>(ttl_ / 2, 1s, 30s);
 }

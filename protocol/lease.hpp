@@ -24,6 +24,16 @@ class Lease {
   /// `last_heartbeat`: of a lease that the claimer, or a worker before us, has already begun.
   Lease(TimePoint now, std::optional<std::string> last_heartbeat);
 
+  /// What a worker before us, that ended without an end of its lease, has left of it.
+  struct Left {
+    std::string expected;                          // for the next beat
+    std::optional<std::chrono::milliseconds> ttl;  // nothing: no beat had succeeded
+    TimePoint good_since;                          // when the last good beat was sent; without one, the first
+    bool answer_lost = false;                      // a beat was sent whose answer isn't known
+  };
+  /// The same lease, gone on with. It may have run out: see check().
+  static Lease resumed(Left left, TimePoint now);
+
   /// The beat that is due is sent now: gives its expected_last_heartbeat.
   std::string begin_beat(TimePoint now);
 
@@ -52,6 +62,7 @@ class Lease {
   /// Calls begin only after a beat has succeeded.
   bool confirmed() const { return confirmed_; }
   const std::string& last_heartbeat() const { return expected_; }
+  std::chrono::milliseconds ttl() const { return ttl_; }
 
  private:
   std::string expected_;

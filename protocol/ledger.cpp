@@ -351,6 +351,7 @@ void Ledger::give_out(OpenCall& open, Actions& actions) {
   open.state = State::active;
   Run run;
   run.interrupted = open.interrupted;
+  run.begun_before = begun_before_.erase(open.call.id) > 0;
   run.call.id = open.call.id;
   run.call.thread = open.call.thread;
   run.call.name = std::move(open.call.name);
@@ -365,6 +366,7 @@ void Ledger::close(const std::string& id) {
   foreign_.erase(id);
   confirmed_.erase(id);
   rejected_.erase(id);
+  begun_before_.erase(id);
 }
 
 void Ledger::drop(std::string id, const char* reason, Actions& actions) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -29,10 +30,12 @@ class Ledger {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  /// Begin this call; `interrupted`: answer it as interrupted instead, it was cut before it began.
+  /// Begin this call; `interrupted`: answer it as interrupted instead, it was cut before it began;
+  /// `begun_before`: a worker before us has begun it, so answer it without running it.
   struct Run {
     ToolUse call;
     bool interrupted = false;
+    bool begun_before = false;
   };
   enum class CancelReason {
     interrupted,         // stop it, or don't begin it, and answer it as interrupted
@@ -58,6 +61,9 @@ class Ledger {
   /// `max_idle`: 0 never ends an idle session. `key`: for the ids that are remembered.
   Ledger(std::function<bool(std::string_view, bool)> is_ours, std::chrono::milliseconds max_idle,
          HashKey key);
+
+  /// A worker before us has begun this call. Before the first attach.
+  void remember_begun(std::string id) { begun_before_.insert(std::move(id)); }
 
   /// A stream has opened, and its history is going to be read.
   void begin_attach();
@@ -129,6 +135,7 @@ class Ledger {
 
   std::unordered_map<std::string, OpenCall> open_;        // ours, neither answered nor dropped
   std::unordered_map<std::string, ForeignCall> foreign_;  // open calls of tools that aren't ours
+  std::unordered_set<std::string> begun_before_;          // by a worker before us, and not given out yet
   IdSet closed_;                                          // answered, dropped, or given up
   IdSet confirmed_;                                       // calls that haven't been seen yet
   IdSet rejected_;                                        // the same

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,7 +23,8 @@ struct BashOptions {
   std::string workdir;
   Environment environment;  // as built by command_environment
   Limits limits;
-  SpillStore* spill = nullptr;  // outlives the tool; null: what doesn't fit in a result is lost
+  SpillStore* spill = nullptr;            // outlives the tool; null: what doesn't fit in a result is lost
+  std::function<void(pid_t)> on_shell{};  // each shell, right after its start; may be empty
 };
 
 class BashSession;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,7 +27,9 @@ constexpr const char* kBash = "/bin/bash";
 constexpr std::string_view kOomScore = "800";
 
 /// Microseconds of real-time computing without a pause: decades, so that it never takes effect.
-constexpr std::uint64_t kTagBase = 1ULL << 52U;
+constexpr std::uint64_t kTagBase = 1ULL << 62U;
+/// The lowest bits count, those above are random.
+constexpr unsigned kTagCountBits = 20;
 
 struct Pipe {
   UniqueFd read;
@@ -176,9 +179,25 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   return BashProcess{pid, std::move(control->write), std::move(control->read), std::move(status->read)};
 }
 
+std::uint64_t tag_family() {
+  static const std::uint64_t family = [] {
+    std::uint64_t random = 0;
+    // Never short nor interrupted for so few bytes.
+    if (::getrandom(&random, sizeof random, 0) != sizeof random) {
+      random = static_cast<std::uint64_t>(::getpid()) << kTagCountBits;
+    }
+    return family_of_tag(kTagBase + random % kTagBase);
+  }();
+  return family;
+}
+
+std::uint64_t family_of_tag(std::uint64_t tag) {
+  return is_process_tag(tag) ? tag >> kTagCountBits << kTagCountBits : 0;
+}
+
 std::uint64_t new_process_tag() {
   static std::uint64_t count = 0;
-  return kTagBase + (static_cast<std::uint64_t>(::getpid()) << 20U) + ++count;
+  return tag_family() + (++count & ((1ULL << kTagCountBits) - 1));
 }
 
 std::uint64_t process_tag(pid_t pid) {

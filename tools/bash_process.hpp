@@ -45,4 +45,9 @@ std::uint64_t new_process_tag();
 std::uint64_t process_tag(pid_t pid);
 bool is_process_tag(std::uint64_t value);
 
+/// What all tags that this process gives out have in common, and those of no other: for whoever comes after
+/// us. 0 for what is no tag.
+std::uint64_t tag_family();
+std::uint64_t family_of_tag(std::uint64_t tag);
+
 }  // namespace sandbox_worker::tools

@@ -117,6 +117,7 @@ std::optional<std::string> BashSession::start_shell() {
   if (!started) return started.error();
   shell_ = *std::move(started);
   sessions_.insert(shell_->pid());
+  if (options_.on_shell) options_.on_shell(shell_->pid());
   bare_ = true;
   return std::nullopt;
 }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 namespace sandbox_worker::tools {
 
@@ -59,7 +60,26 @@ std::expected<std::unique_ptr<SpillStore>, std::string> SpillStore::open(std::st
   if (!S_ISDIR(status.st_mode)) return refuse("not a directory");
   if (status.st_uid != ::geteuid()) return refuse("owned by somebody else");
   if (::chmod(directory.c_str(), 0700) != 0) return refuse(std::strerror(errno));
-  return std::unique_ptr<SpillStore>(new SpillStore(std::move(directory), limits));
+  std::unique_ptr<SpillStore> store(new SpillStore(std::move(directory), limits));
+  store->adopt();
+  return store;
+}
+
+/// What a process before us left there is ours from now on: readable, counted, and removed at the end.
+void SpillStore::adopt() {
+  std::vector<std::pair<std::filesystem::file_time_type, Entry>> found;
+  std::error_code failed;
+  for (const auto& file : std::filesystem::directory_iterator(directory_, failed)) {
+    std::error_code gone;
+    if (!file.is_regular_file(gone) || file.is_symlink(gone)) continue;
+    found.emplace_back(file.last_write_time(gone), Entry{.path = file.path(), .size = file.file_size(gone)});
+    if (gone) found.pop_back();
+  }
+  std::ranges::sort(found, {}, [](const auto& file) { return file.first; });
+  for (auto& [time, entry] : found) {
+    total_ += entry.size;
+    entries_.push_back(std::move(entry));
+  }
 }
 
 SpillStore::~SpillStore() {

@@ -46,7 +46,8 @@ class SpillStore {
     std::uint64_t in_all = 512ULL << 20U;
   };
 
-  /// Makes `directory` (0700). The error is a sentence for the operator.
+  /// Makes `directory` (0700), or takes over what an earlier process left in it. The error is a sentence for
+  /// the operator.
   static std::expected<std::unique_ptr<SpillStore>, std::string> open(std::string directory, Limits limits);
   static std::expected<std::unique_ptr<SpillStore>, std::string> open(std::string directory) {
     return open(std::move(directory), Limits());
@@ -66,6 +67,7 @@ class SpillStore {
  private:
   friend class SpillFile;
   SpillStore(std::string directory, Limits limits);
+  void adopt();
   bool reserve(const std::string& path, std::uint64_t bytes);
 
   struct Entry {

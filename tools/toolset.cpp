@@ -42,6 +42,7 @@ Toolset::Toolset(const ToolsetOptions& options) {
   bash.environment = options.environment;
   bash.limits = options.limits;
   bash.spill = options.spill;
+  bash.on_shell = options.on_shell;
   auto shell = std::make_unique<Bash>(std::move(bash));
   bash_ = shell.get();
   tools_.push_back(std::move(shell));

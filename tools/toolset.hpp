@@ -1,7 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -30,24 +33,34 @@ struct ToolsetOptions {
   std::string home;                      // of the user whose git configuration counts for searches
   std::string xdg_config;                // XDG_CONFIG_HOME
   Limits limits;
-  bool private_files = false;  // files and directories that write makes are for their owner alone
+  bool private_files = false;             // files and directories that write makes are for their owner alone
+  std::function<void(pid_t)> on_shell{};  // each shell, right after its start; may be empty
 };
 
-/// The six tools of one lane (a session thread), with a shell of their own.
-/// Executor: make, use and destroy on `executor`; one call at a time. Destruction kills the shell without
-/// waiting.
-class Toolset {
+/// What runs the calls of one lane. One call at a time.
+class CallRunner {
+ public:
+  virtual ~CallRunner() = default;
+
+  /// Of a tool that is there; as Tool::run.
+  virtual boost::asio::awaitable<ToolResult> run(std::string_view name, nlohmann::json input) = 0;
+  /// Ends what calls have left running, within a second or so.
+  virtual boost::asio::awaitable<void> close() = 0;
+  /// The same at once, for when the process ends: nothing may be run any more.
+  virtual void kill() = 0;
+};
+
+/// The six tools of one lane (a session thread), with a shell of their own, which begins with the first bash
+/// call. Executor: make, use and destroy on `executor`. Destruction kills the shell without waiting.
+class Toolset final : public CallRunner {
  public:
   explicit Toolset(const ToolsetOptions& options);
-  ~Toolset();
+  ~Toolset() override;
 
   static bool has(std::string_view name);
-  /// Of a name that has() knows; as Tool::run.
-  boost::asio::awaitable<ToolResult> run(std::string_view name, nlohmann::json input);
-  /// Ends the shell and every process that it left, within a second or so.
-  boost::asio::awaitable<void> close();
-  /// The same at once, for when the process ends: nothing may be run any more.
-  void kill();
+  boost::asio::awaitable<ToolResult> run(std::string_view name, nlohmann::json input) override;
+  boost::asio::awaitable<void> close() override;
+  void kill() override;
 
  private:
   std::vector<std::unique_ptr<Tool>> tools_;

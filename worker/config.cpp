@@ -245,6 +245,12 @@ void read_tools(Settings& settings, Config& config) {
                                     "the name of a directory, without a slash", directory_name_in);
   config.max_idle = duration("--max-idle", config.max_idle);
   config.max_run = duration("--max-run", config.max_run);
+  config.shell_scope = settings.value("--shell-scope", config.shell_scope, "thread or session",
+                                      [](std::string_view scope, Form) -> std::optional<ShellScope> {
+                                        if (scope == "thread") return ShellScope::thread;
+                                        if (scope == "session") return ShellScope::session;
+                                        return std::nullopt;
+                                      });
   tools::Limits& limits = config.limits;
   limits.default_tool_timeout = duration("--tool-timeout", limits.default_tool_timeout);
   limits.max_tool_timeout = duration("--max-tool-timeout", limits.max_tool_timeout);

@@ -18,6 +18,9 @@ namespace sandbox_worker::worker {
 /// Environment variables by name, ordered, so that messages come in one order.
 using Environment = std::map<std::string, std::string, std::less<>>;
 
+/// Which calls share a shell: those of one session thread, or all of the session.
+enum class ShellScope { thread, session };
+
 /// Everything that a run is told from outside. Constant once made.
 struct Config {
   std::string session_id;
@@ -38,6 +41,7 @@ struct Config {
   bool private_files = false;                    // what the write tool makes is for its owner alone
   std::chrono::milliseconds max_idle = std::chrono::seconds(60);  // 0: never
   std::chrono::milliseconds max_run{0};                           // 0: no limit
+  ShellScope shell_scope = ShellScope::thread;
   tools::Limits limits;
   std::string repo_source;  // copied to <workdir>/<repo_name> before the first call, when that isn't there
   std::string repo_name;

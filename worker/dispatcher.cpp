@@ -2,6 +2,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -14,6 +15,7 @@ using std::chrono::steady_clock;
 
 namespace {
 
+constexpr std::string_view kBash = "bash";
 constexpr const char* kNotBegun = "interrupted before it began; it was not run";
 
 protocol::CallResult to_wire(const protocol::ToolUse& call, tools::ToolResult result) {
@@ -48,20 +50,21 @@ std::size_t size_of(const tools::ToolResult& result) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(asio::any_io_executor executor, MakeToolset make_toolset, OnResult on_result,
-                       OnDropped on_dropped, const Log& log)
+Dispatcher::Dispatcher(asio::any_io_executor executor, MakeTools make_tools, Events events, ShellScope scope,
+                       const Log& log)
     : executor_(std::move(executor)),
-      make_toolset_(std::move(make_toolset)),
-      on_result_(std::move(on_result)),
-      on_dropped_(std::move(on_dropped)),
+      make_tools_(std::move(make_tools)),
+      events_(std::move(events)),
+      scope_(scope),
       log_(log),
       gate_(executor_) {}
 
 void Dispatcher::run(Ledger::Run run) {
   if (stopping_) return;
-  Lane& lane = lanes_[run.call.thread];
+  Lane& lane = lanes_.try_emplace(run.call.thread, executor_).first->second;
   lane.queue.push_back(std::move(run));
-  if (!lane.task || lane.task->done()) lane.task = std::make_unique<Task>(executor_, drain(lane));
+  if (std::exchange(lane.draining, true)) return;
+  lane.task = std::make_unique<Task>(executor_, drain(lane));
 }
 
 void Dispatcher::cancel(const std::string& id, Ledger::CancelReason reason) {
@@ -80,8 +83,9 @@ void Dispatcher::cancel(const std::string& id, Ledger::CancelReason reason) {
       } else {
         lane.queue.erase(queued);
         log_.info("call dropped", {{"id", id}});
-        on_dropped_(id);
+        events_.on_dropped(id);
       }
+      lane.wake.cancel();
       return;
     }
   }
@@ -90,16 +94,53 @@ void Dispatcher::cancel(const std::string& id, Ledger::CancelReason reason) {
 asio::awaitable<void> Dispatcher::drain(Lane& lane) {
   co_await gate_.wait();
   while (!lane.queue.empty() && !stopping_) {
+    const bool shared = needs_shared_shell(lane);
+    if (shared && !co_await take_shared_shell(lane)) continue;
     auto next = std::move(lane.queue.front());
     lane.queue.pop_front();
     co_await run_call(lane, std::move(next));
+    if (shared) leave_shared_shell(lane);
   }
+  lane.draining = false;
+}
+
+/// Whether the lane's next call has to wait for its turn at the shell of all.
+bool Dispatcher::needs_shared_shell(const Lane& lane) const {
+  if (scope_ != ShellScope::session || stopping_ || lane.queue.empty()) return false;
+  const auto& next = lane.queue.front();
+  return next.call.name == kBash && !next.interrupted && !next.begun_before;
+}
+
+/// False: the call that waited is gone, or needs the shell no longer. Until its turn it stays in its queue,
+/// where it can be cancelled.
+asio::awaitable<bool> Dispatcher::take_shared_shell(Lane& lane) {
+  shell_line_.push_back(&lane);
+  while (shell_line_.front() != &lane && needs_shared_shell(lane)) {
+    boost::system::error_code ignored;
+    co_await lane.wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  if (needs_shared_shell(lane)) co_return true;
+  leave_shared_shell(lane);
+  co_return false;
+}
+
+void Dispatcher::leave_shared_shell(Lane& lane) {
+  std::erase(shell_line_, &lane);
+  if (!shell_line_.empty()) shell_line_.front()->wake.cancel();
 }
 
 asio::awaitable<void> Dispatcher::run_call(Lane& lane, Ledger::Run run) {
   const auto began = steady_clock::now();
+  if (run.begun_before) {
+    co_await answer_again(run.call);
+    co_return;
+  }
   if (run.interrupted) {
-    give(run.call, tools::ToolResult::error(kNotBegun), began);
+    co_await give(run.call, tools::ToolResult::error(kNotBegun), began);
+    co_return;
+  }
+  if (const auto allowed = events_.on_begin(run.call.id); !allowed) {
+    co_await give(run.call, tools::ToolResult::error("not run: " + allowed.error()), began);
     co_return;
   }
   lane.running = run.call.id;
@@ -118,9 +159,9 @@ asio::awaitable<void> Dispatcher::run_call(Lane& lane, Ledger::Run run) {
   }
   lane.running.clear();
   if (lane.silent) {
-    on_dropped_(run.call.id);
+    events_.on_dropped(run.call.id);
   } else {
-    give(run.call, std::move(result), began);
+    co_await give(run.call, std::move(result), began);
   }
 }
 
@@ -128,25 +169,33 @@ asio::awaitable<tools::ToolResult> Dispatcher::run_tool(Lane& lane, const protoc
   if (!call.input) {
     co_return tools::ToolResult::error(call.name + ": the input is nested too deeply");
   }
-  if (!lane.toolset) lane.toolset = make_toolset_();
-  co_return co_await lane.toolset->run(call.name, *call.input);
+  auto& tools = scope_ == ShellScope::session && call.name == kBash ? shared_tools_ : lane.tools;
+  if (!tools) tools = make_tools_();
+  co_return co_await tools->run(call.name, *call.input);
 }
 
-void Dispatcher::give(const protocol::ToolUse& call, tools::ToolResult result,
-                      steady_clock::time_point began) {
+asio::awaitable<void> Dispatcher::give(const protocol::ToolUse& call, tools::ToolResult result,
+                                       steady_clock::time_point began) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - began);
   log_.info("call", {{"tool", call.name},
                      {"id", call.id},
                      {"outcome", result.is_error ? "error" : "ok"},
                      {"bytes", size_of(result)},
                      {"ms", took.count()}});
-  on_result_(to_wire(call, std::move(result)));
+  co_await events_.on_result(to_wire(call, std::move(result)));
+}
+
+asio::awaitable<void> Dispatcher::answer_again(const protocol::ToolUse& call) {
+  log_.info("call has begun before, not run again", {{"tool", call.name}, {"id", call.id}});
+  auto result = co_await events_.recall(call.id, call.custom);
+  co_await events_.on_result(std::move(result));
 }
 
 asio::awaitable<void> Dispatcher::stop(bool answer) {
   stopping_ = true;
   gate_.open();  // a lane that waits has nothing to run any more
   for (auto& [thread, lane] : lanes_) {
+    lane.wake.cancel();
     if (lane.running.empty()) continue;
     lane.silent = lane.silent || !answer;
     lane.cancel.emit(asio::cancellation_type::terminal);
@@ -158,15 +207,17 @@ asio::awaitable<void> Dispatcher::stop(bool answer) {
 
 asio::awaitable<void> Dispatcher::close() {
   std::vector<Task> closing;
+  if (shared_tools_) closing.emplace_back(executor_, shared_tools_->close());
   for (auto& [thread, lane] : lanes_) {
-    if (lane.toolset) closing.emplace_back(executor_, lane.toolset->close());
+    if (lane.tools) closing.emplace_back(executor_, lane.tools->close());
   }
   for (auto& task : closing) co_await task.join();
 }
 
 void Dispatcher::kill() {
+  if (shared_tools_) shared_tools_->kill();
   for (auto& [thread, lane] : lanes_) {
-    if (lane.toolset) lane.toolset->kill();
+    if (lane.tools) lane.tools->kill();
   }
 }
 

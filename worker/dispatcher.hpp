@@ -3,8 +3,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <deque>
+#include <expected>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,24 +15,33 @@
 #include "protocol/ledger.hpp"
 #include "protocol/requests.hpp"
 #include "tools/toolset.hpp"
+#include "worker/config.hpp"
 #include "worker/log.hpp"
 #include "worker/task.hpp"
 #include "worker/wait.hpp"
 
 namespace sandbox_worker::worker {
 
-/// Runs the calls that the ledger gives out: those of one session thread in order on a shell of their own,
-/// those of different threads side by side. Executor: one, for everything; join stop() before destruction.
+/// Runs the calls that the ledger gives out: those of one session thread in order, those of different threads
+/// side by side. Each thread has a shell of its own, or all share one (ShellScope): then their bash calls run
+/// one after another, in the order in which their turns came. Executor: one, for everything; join stop()
+/// before destruction.
 class Dispatcher {
  public:
-  using MakeToolset = std::function<std::unique_ptr<tools::Toolset>()>;
-  /// Called once for each call that is to be answered.
-  using OnResult = std::function<void(protocol::CallResult)>;
-  /// Called for a call that ended without an answer of ours.
-  using OnDropped = std::function<void(const std::string& id)>;
+  using MakeTools = std::function<std::unique_ptr<tools::CallRunner>()>;
+  struct Events {
+    /// Right before a call is run. An error: it is not run, and answered with that.
+    std::function<std::expected<void, std::string>(const std::string& id)> on_begin;
+    /// Once for each call that is to be answered. The next one of its thread waits for it.
+    std::function<boost::asio::awaitable<void>(protocol::CallResult)> on_result;
+    /// A call ended without an answer of ours.
+    std::function<void(const std::string& id)> on_dropped;
+    /// The answer to a call that a worker before us has begun.
+    std::function<boost::asio::awaitable<protocol::CallResult>(std::string id, bool custom)> recall;
+  };
 
-  Dispatcher(boost::asio::any_io_executor executor, MakeToolset make_toolset, OnResult on_result,
-             OnDropped on_dropped, const Log& log);
+  Dispatcher(boost::asio::any_io_executor executor, MakeTools make_tools, Events events, ShellScope scope,
+             const Log& log);
 
   void run(protocol::Ledger::Run run);
   void cancel(const std::string& id, protocol::Ledger::CancelReason reason);
@@ -48,29 +59,43 @@ class Dispatcher {
 
  private:
   struct Lane {
+    explicit Lane(const boost::asio::any_io_executor& executor)
+        : wake(executor, boost::asio::steady_timer::time_point::max()) {}
+
     std::deque<protocol::Ledger::Run> queue;
     std::string running;  // id; empty: none
     bool silent = false;  // the running call's result is not to be given
     boost::asio::cancellation_signal cancel;
-    std::unique_ptr<tools::Toolset> toolset;
+    boost::asio::steady_timer
+        wake;  // cancelled when what the lane waits for may have come, or its queue changed
+    std::unique_ptr<tools::CallRunner> tools;
     std::unique_ptr<Task> task;
+    bool draining = false;  // the task looks at the queue once more; its end is told a turn of the loop later
   };
 
   boost::asio::awaitable<void> drain(Lane& lane);
+  bool needs_shared_shell(const Lane& lane) const;
+  boost::asio::awaitable<bool> take_shared_shell(Lane& lane);
+  void leave_shared_shell(Lane& lane);
   boost::asio::awaitable<void> run_call(Lane& lane, protocol::Ledger::Run run);
   boost::asio::awaitable<tools::ToolResult> run_tool(Lane& lane, const protocol::ToolUse& call);
-  void give(const protocol::ToolUse& call, tools::ToolResult result,
-            std::chrono::steady_clock::time_point began);
+  boost::asio::awaitable<void> give(const protocol::ToolUse& call, tools::ToolResult result,
+                                    std::chrono::steady_clock::time_point began);
+  boost::asio::awaitable<void> answer_again(const protocol::ToolUse& call);
 
   const boost::asio::any_io_executor executor_;
-  const MakeToolset make_toolset_;
-  const OnResult on_result_;
-  const OnDropped on_dropped_;
+  const MakeTools make_tools_;
+  const Events events_;
+  const ShellScope scope_;
   const Log& log_;
 
   Gate gate_;
   std::map<std::string, Lane> lanes_;  // by thread id; map: lanes stay where they are
   bool stopping_ = false;
+
+  // ShellScope::session
+  std::unique_ptr<tools::CallRunner> shared_tools_;
+  std::deque<Lane*> shell_line_;  // who has the shell, then who waits for it
 };
 
 }  // namespace sandbox_worker::worker

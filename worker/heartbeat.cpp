@@ -46,14 +46,19 @@ asio::awaitable<void> Heartbeat::run() {
 
 asio::awaitable<Lease::Verdict> Heartbeat::beat() {
   const auto now = steady_clock::now();
-  const auto answer = co_await service_.heartbeat(lease_.begin_beat(now), lease_.beat_limit(now),
+  auto expected = lease_.begin_beat(now);
+  if (events_.on_sending) events_.on_sending(expected);
+  const auto answer = co_await service_.heartbeat(std::move(expected), lease_.beat_limit(now),
                                                   [this] { first_sent_.open(); });
   const auto after = steady_clock::now();
   why_ = answer.message;
   switch (answer.kind) {
-    case BeatAnswer::Kind::reply:
+    case BeatAnswer::Kind::reply: {
       log_.debug("heartbeat", {{"ttl_s", answer.reply.lease.ttl.count()}});
-      co_return lease_.on_reply(answer.reply, after);
+      const auto verdict = lease_.on_reply(answer.reply, after);
+      if (verdict == Lease::Verdict::hold && events_.on_good) events_.on_good(lease_);
+      co_return verdict;
+    }
     case BeatAnswer::Kind::conflict:
       log_.warn("heartbeat refused, the lease has changed", {{"why", why_}});
       co_return lease_.on_conflict(answer.current, after);

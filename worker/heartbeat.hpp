@@ -20,6 +20,9 @@ class Heartbeat {
     std::function<void()> on_confirmed;  // the first success
     /// The lease is over, for the reason given; beating has ended. `first`: it was the very first answer.
     std::function<void(protocol::Lease::Verdict, std::string why, bool first)> on_over;
+    // May be empty.
+    std::function<void(const std::string& expected)> on_sending{};  // right before each beat
+    std::function<void(const protocol::Lease&)> on_good{};          // after each success
   };
 
   /// References outlive run().

@@ -1,8 +1,5 @@
 #include "worker/machine.hpp"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <thread>
@@ -22,8 +19,11 @@ std::string value_of(const Environment& environment, std::string_view name) {
 
 }  // namespace
 
-Machine::Machine(tools::Workspace workspace, std::unique_ptr<tools::SpillStore> spill, unsigned threads)
-    : threads_(threads), pool_(threads), workspace_(std::move(workspace)), spill_(std::move(spill)) {}
+Machine::Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads)
+    : threads_(threads),
+      pool_(threads),
+      workspace_(std::move(workspace)),
+      runtime_dir_(std::move(runtime_dir)) {}
 
 std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config& config,
                                                                    const Environment& environment) {
@@ -31,22 +31,14 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config&
   const auto workdir = std::filesystem::absolute(config.workdir).lexically_normal().string();
   auto workspace = tools::Workspace::open(workdir, config.allow_roots);
   if (!workspace) return std::unexpected("SANDBOX_WORKER_WORKDIR (--workdir): " + workspace.error());
-  const auto runtime_dir = open_runtime_dir(config.runtime_dir, environment);
+  auto runtime_dir = open_runtime_dir(config.runtime_dir, environment);
   if (!runtime_dir) return std::unexpected(runtime_dir.error());
-  const auto spill_parent = config.spill_dir.empty()
-                                ? *runtime_dir
-                                : std::filesystem::absolute(config.spill_dir).lexically_normal().string();
-  auto spill = tools::SpillStore::open(fmt::format("{}/output-{}", spill_parent, ::getpid()));
-  if (!spill) {
-    return std::unexpected((config.spill_dir.empty() ? "" : "SANDBOX_WORKER_SPILL_DIR (--spill-dir): ") +
-                           spill.error());
-  }
-  if (auto added = workspace->add_root((*spill)->directory(), tools::Access::read_only); !added) {
-    return std::unexpected(added.error());
-  }
   // A computing call must not keep a file call waiting, also on one core.
   const unsigned threads = std::max(2U, std::thread::hardware_concurrency());
-  std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*spill), threads));
+  std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*runtime_dir), threads));
+  machine->spill_dir_ = config.spill_dir.empty()
+                            ? machine->runtime_dir_
+                            : std::filesystem::absolute(config.spill_dir).lexically_normal().string();
   tools::EnvironmentOptions commands;
   commands.ca_file = config.command_ca_file;
   commands.extra = config.command_environment;
@@ -56,6 +48,20 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config&
   machine->limits_ = config.limits;
   machine->private_files_ = config.private_files;
   return machine;
+}
+
+std::expected<void, std::string> Machine::open_output(const std::string& name) {
+  const auto directory = spill_dir_ + "/" + name;
+  auto spill = tools::SpillStore::open(directory);
+  if (!spill) {
+    return std::unexpected((spill_dir_ == runtime_dir_ ? "" : "SANDBOX_WORKER_SPILL_DIR (--spill-dir): ") +
+                           spill.error());
+  }
+  if (auto added = workspace_.add_root(directory, tools::Access::read_only); !added) {
+    return std::unexpected(added.error());
+  }
+  spill_ = std::move(*spill);
+  return {};
 }
 
 tools::ToolsetOptions Machine::tool_options() {

@@ -25,20 +25,29 @@ class Machine {
                                                                    const Environment& environment);
 
   boost::asio::io_context& io() { return io_; }
+  boost::asio::any_io_executor pool() { return pool_.get_executor(); }
+  /// Of the worker's private files.
+  const std::string& runtime_dir() const { return runtime_dir_; }
+
+  /// Makes the directory of that name for output that doesn't fit into a result; what lies there already
+  /// stays readable. Once, before the first tool is made. Blocks for a few system calls.
+  std::expected<void, std::string> open_output(const std::string& name);
   /// Pointers into this object.
   tools::ToolsetOptions tool_options();
   /// Removes what the destructor would remove, for an end without it.
   void remove_files() { spill_->remove(); }
 
  private:
-  Machine(tools::Workspace workspace, std::unique_ptr<tools::SpillStore> spill, unsigned threads);
+  Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads);
 
   const unsigned threads_;
   boost::asio::io_context io_{1};
   boost::asio::thread_pool pool_;
   tools::Workspace workspace_;
   tools::FileLocks file_locks_;
-  std::unique_ptr<tools::SpillStore> spill_;
+  const std::string runtime_dir_;
+  std::string spill_dir_;                     // the runtime directory, or another one
+  std::unique_ptr<tools::SpillStore> spill_;  // nothing until open_output()
   tools::Environment environment_;
   std::string home_;
   std::string xdg_config_;

@@ -68,7 +68,7 @@ int run(const Config& config, const Environment& environment) {
   for (const auto& warning : config.warnings) log.warn(warning);
 
   auto& io = (*machine)->io();
-  WorkItem item(io.get_executor(), config, (*machine)->tool_options(), log);
+  WorkItem item(**machine, config, log);
   asio::signal_set signals(io, SIGTERM, SIGINT);
   if (!is_ignored(SIGHUP)) signals.add(SIGHUP);
   asio::co_spawn(io, watch_signals(signals, item, log), [](std::exception_ptr) {});
@@ -98,6 +98,8 @@ int run_tool(const ToolCommand& command, const Environment& environment) {
   if (input.is_discarded()) return complain("the tool's input is not JSON");
   auto machine = Machine::open(command.config, environment);
   if (!machine) return complain(machine.error());
+  const auto output = fmt::format("output-{}", ::getpid());
+  if (auto opened = (*machine)->open_output(output); !opened) return complain(opened.error());
   auto& io = (*machine)->io();
   tools::Toolset toolset((*machine)->tool_options());
   int status = 1;

@@ -10,9 +10,7 @@
 #include <vector>
 
 namespace sandbox_worker::worker {
-namespace {
-
-std::expected<void, std::string> make_private(const std::string& path) {
+std::expected<void, std::string> make_private_dir(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return std::unexpected(std::strerror(errno));
@@ -24,8 +22,6 @@ std::expected<void, std::string> make_private(const std::string& path) {
   if (::access(path.c_str(), W_OK) != 0) return std::unexpected(std::strerror(errno));
   return {};
 }
-
-}  // namespace
 
 std::expected<std::string, std::string> open_runtime_dir(const std::string& given,
                                                          const Environment& environment) {
@@ -44,7 +40,7 @@ std::expected<std::string, std::string> open_runtime_dir(const std::string& give
   }
   std::string problems;
   for (const auto& path : candidates) {
-    const auto made = make_private(path);
+    const auto made = make_private_dir(path);
     if (made) return path;
     problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", path, made.error());
   }

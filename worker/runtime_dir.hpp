@@ -13,4 +13,7 @@ namespace sandbox_worker::worker {
 std::expected<std::string, std::string> open_runtime_dir(const std::string& given,
                                                          const Environment& environment);
 
+/// Makes a directory that only this user can enter; one that is there already must be like that.
+std::expected<void, std::string> make_private_dir(const std::string& path);
+
 }  // namespace sandbox_worker::worker

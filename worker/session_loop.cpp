@@ -127,6 +127,7 @@ asio::awaitable<std::optional<std::string>> SessionLoop::read_history_once() {
       from,
       [&](protocol::TimedEvent event) {
         ++events;
+        note_answer(event.event);
         apply(ledger_.on_history(std::move(event.event), event.at));
       },
       [&](const std::string& why) { log_.warn("event skipped", {{"why", why}}); });
@@ -174,7 +175,14 @@ asio::awaitable<void> SessionLoop::on_sse(protocol::SseEvent event) {
     log_.warn("event skipped", {{"why", "malformed: " + parsed.error().message}});
     co_return;
   }
+  note_answer(parsed->event);
   apply(ledger_.on_live(std::move(parsed->event), steady_clock::now(), parsed->at));
+}
+
+void SessionLoop::note_answer(const protocol::Event& event) const {
+  if (const auto* answered = std::get_if<protocol::ToolAnswered>(&event)) {
+    options_.on_answered(answered->tool_use_id);
+  }
 }
 
 void SessionLoop::on_closed(const std::string& id) {

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -25,7 +26,8 @@ class SessionLoop {
     boost::asio::any_io_executor executor;
     boost::asio::any_io_executor pool;  // decodes large events
     std::chrono::milliseconds stream_silence;
-    std::chrono::steady_clock::time_point started;  // for the log
+    std::chrono::steady_clock::time_point started;           // for the log
+    std::function<void(const std::string& id)> on_answered;  // an answer to the call, ours or not, was seen
   };
 
   SessionLoop(Options options, Service& service, protocol::Ledger& ledger, Dispatcher& dispatcher, End& end,
@@ -49,6 +51,7 @@ class SessionLoop {
   boost::asio::awaitable<std::optional<std::string>> read_history_once();
   boost::asio::awaitable<void> read_stream(HttpStream& stream);
   boost::asio::awaitable<void> on_sse(protocol::SseEvent event);
+  void note_answer(const protocol::Event& event) const;
   void apply(protocol::Ledger::Actions actions);
   void arm_idle_timer();
 

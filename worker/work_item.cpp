@@ -1,12 +1,16 @@
 #include "worker/work_item.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
+#include "tools/bash_process.hpp"
+#include "tools/leftovers.hpp"
 #include "tools/offload.hpp"
-#include "tools/spill.hpp"
 #include "worker/limits.hpp"
 #include "worker/repository.hpp"
+#include "worker/runtime_dir.hpp"
 #include "worker/task.hpp"
 #include "worker/wait.hpp"
 
@@ -27,6 +31,9 @@ constexpr milliseconds kStopCalls = 1200ms;
 constexpr milliseconds kPostResults = 1000ms;
 constexpr milliseconds kStopShells = 1200ms;
 constexpr milliseconds kStopItem = 1500ms;
+
+/// A killed process is gone within milliseconds, unless it hangs in the kernel.
+constexpr milliseconds kEndLeftovers = 2s;
 
 /// Connections opened at once while the first heartbeat is under way: the stream's, and one for the rest.
 constexpr int kWarmConnections = 2;
@@ -66,51 +73,70 @@ asio::awaitable<void> join_all(std::vector<Task>& tasks) {
 
 }  // namespace
 
-WorkItem::WorkItem(asio::any_io_executor executor, const Config& config, tools::ToolsetOptions tools,
-                   const Log& log)
-    : executor_(std::move(executor)),
+WorkItem::WorkItem(Machine& machine, const Config& config, const Log& log)
+    : machine_(machine),
+      executor_(machine.io().get_executor()),
       config_(config),
-      tools_(std::move(tools)),
       log_(log),
+      session_dir_(fmt::format("{}/session-{}", machine.runtime_dir(), file_name_of(config.session_id))),
       started_(steady_clock::now()),
+      item_lock_(fmt::format("{}/work-{}.lock", machine.runtime_dir(), file_name_of(config.work_id)),
+                 config.work_id),
+      session_lock_(session_dir_ + ".lock", config.work_id),
+      lease_record_(fmt::format("{}/work-{}.lease", machine.runtime_dir(), file_name_of(config.work_id)),
+                    config.work_id, log),
       http_(executor_, config.base_url, with_protocol_headers(config)),
-      service_(http_, tools_.pool, Service::Ids{config.session_id, config.work_id, config.environment_id},
+      service_(http_, machine.pool(), Service::Ids{config.session_id, config.work_id, config.environment_id},
                config.http.response_timeout),
       ledger_(is_ours, config.max_idle, random_hash_key()),
       end_(executor_),
       first_beat_sent_(executor_),
+      lease_confirmed_(executor_),
+      journal_read_(executor_),
       dispatcher_(
-          executor_, [this] { return std::make_unique<tools::Toolset>(tools_); },
-          [this](protocol::CallResult result) { outbox_.add(std::move(result)); },
-          [this](const std::string& id) { session_.on_closed(id); }, log),
-      outbox_({executor_, tools_.pool, tools_.spill->directory(),
+          executor_, [this] { return make_tools(); }, dispatcher_events(), config.shell_scope, log),
+      outbox_({executor_, machine.pool(), machine.runtime_dir(),
                [this](const std::string& id) { return ledger_.is_closed(id); },
-               [this] { return ledger_.history_from(); },
-               [this](const std::string& id) { session_.on_closed(id); }},
+               [this] { return ledger_.history_from(); }, [this](const std::string& id) { on_closed(id); }},
               service_, log),
-      session_({executor_, tools_.pool, config.stream_silence, started_}, service_, ledger_, dispatcher_,
-               end_, log),
-      heartbeat_(executor_, service_, Lease(started_, config.last_heartbeat),
-                 {[this] {
-                    lease_confirmed_ = true;
-                    open_gate_when_ready();
-                  },
-                  [this](Lease::Verdict verdict, const std::string& why, bool first) {
-                    on_lease_over(verdict, why, first);
-                  }},
-                 first_beat_sent_, log) {}
+      session_({executor_, machine.pool(), config.stream_silence, started_,
+                [this](const std::string& id) { journal_->answered(id); }},
+               service_, ledger_, dispatcher_, end_, log) {}
+
+std::unique_ptr<tools::CallRunner> WorkItem::make_tools() {
+  auto options = machine_.tool_options();
+  options.on_shell = [this](pid_t pid) { journal_->shell_started(pid); };
+  return std::make_unique<tools::Toolset>(options);
+}
+
+Dispatcher::Events WorkItem::dispatcher_events() {
+  Dispatcher::Events events;
+  events.on_begin = [this](const std::string& id) { return journal_->began(id); };
+  events.on_result = [this](protocol::CallResult result) { return deliver(std::move(result)); };
+  events.on_dropped = [this](const std::string& id) { on_closed(id); };
+  events.recall = [this](std::string id, bool custom) { return journal_->recall(std::move(id), custom); };
+  return events;
+}
+
+Heartbeat::Events WorkItem::heartbeat_events() {
+  Heartbeat::Events events;
+  events.on_sending = [this](const std::string& expected) { lease_record_.beat_sent(expected); };
+  events.on_good = [this](const Lease& lease) { lease_record_.beat_good(lease); };
+  events.on_confirmed = [this] {
+    lease_confirmed_.open();
+    open_gate_when_ready();
+  };
+  events.on_over = [this](Lease::Verdict verdict, const std::string& why, bool first) {
+    on_lease_over(verdict, why, first);
+  };
+  return events;
+}
 
 asio::awaitable<int> WorkItem::run() {
   log_.info("starting", {{"session", config_.session_id},
                          {"work", config_.work_id},
                          {"workdir", config_.workdir},
                          {"version", SANDBOX_WORKER_VERSION}});
-  Task heartbeat(executor_, heartbeat_.run());
-  Task clocks(executor_, watch_for_suspend([this](const Absence& absence) { on_woken(absence); }));
-  std::vector<Task> serving;
-  serving.emplace_back(executor_, serve());
-  serving.emplace_back(executor_, prepare());
-  for (int i = 0; i < kWarmConnections; ++i) serving.emplace_back(executor_, http_.warm_up());
   asio::steady_timer run_limit(executor_);
   if (config_.max_run > 0ms) {
     run_limit.expires_after(config_.max_run);
@@ -118,8 +144,41 @@ asio::awaitable<int> WorkItem::run() {
       if (!error) end_.set(EndReason::time_is_up, "the run's time limit is reached");
     });
   }
-  co_await end_.wait();
+  const bool ours = co_await take_item();
+  const int status = ours ? co_await hold_item() : exit_status(end_.reason());
   run_limit.cancel();
+  log_.info("ended", {{"status", status}});
+  co_return status;
+}
+
+/// False: the end came first, and the item is left to the worker that has it.
+asio::awaitable<bool> WorkItem::take_item() {
+  using namespace asio::experimental::awaitable_operators;
+  const auto outcome = co_await (take_turn(item_lock_, "work item", log_) || end_.wait());
+  if (outcome.index() == 0) {
+    const auto& turn = std::get<0>(outcome);
+    if (turn) {
+      waited_for_item_ = turn->waited;
+      co_return true;
+    }
+    end_.set(EndReason::failed, "the work item can't be locked: " + turn.error());
+  }
+  log_.info("ending", {{"why", end_.why()}});
+  co_return false;
+}
+
+/// Beats for the item, and serves its session once that is ours.
+asio::awaitable<int> WorkItem::hold_item() {
+  auto lease = lease_record_.take_up();
+  if (!lease) lease.emplace(steady_clock::now(), config_.last_heartbeat);
+  heartbeat_.emplace(executor_, service_, *std::move(lease), heartbeat_events(), first_beat_sent_, log_);
+  Task heartbeat(executor_, heartbeat_->run());
+  Task clocks(executor_, watch_for_suspend([this](const Absence& absence) { on_woken(absence); }));
+  std::vector<Task> serving;
+  serving.emplace_back(executor_, serve());
+  serving.emplace_back(executor_, prepare());
+  for (int i = 0; i < kWarmConnections; ++i) serving.emplace_back(executor_, http_.warm_up());
+  co_await end_.wait();
   log_.info("ending", {{"why", end_.why()}});
 
   const auto deadline = steady_clock::now() + kTeardown;
@@ -136,44 +195,111 @@ asio::awaitable<int> WorkItem::run() {
     log_.error("the set-up did not stop in time");
     at_rest_ = false;
   }
-
-  log_.info("ended", {{"status", status}});
   co_return status;
 }
 
 void WorkItem::on_woken(const Absence& absence) {
   log_.warn("this process was away, connecting anew", {{"away_ms", absence.length.count()}});
   http_.give_up_connections();
-  heartbeat_.on_woken(absence);
+  heartbeat_->on_woken(absence);
   session_.on_woken();
 }
 
 asio::awaitable<void> WorkItem::serve() {
   // wire.md#lease: the first heartbeat goes before any other request.
   co_await first_beat_sent_.wait();
+  // The worker before us may have ended the item, so that there is nothing to ask for any more.
+  if (waited_for_item_) co_await lease_confirmed_.wait();
+  const auto turn = co_await take_turn(session_lock_, "session", log_);
+  if (!turn) {
+    end_.set(EndReason::failed, "the session can't be locked: " + turn.error());
+    co_return;
+  }
+  if (!co_await open_journal()) co_return;
+  journal_read_.open();
   co_await session_.run();
 }
 
-asio::awaitable<void> WorkItem::prepare() {
-  if (!config_.repo_source.empty()) {
-    auto copied = co_await tools::offload(tools_.pool, [this](std::stop_token stop) {
-      return copy_repository(config_.repo_source, config_.workdir, config_.repo_name, stop);
-    });
-    if (!copied) {
-      end_.set(EndReason::failed, copied.error());
-      co_return;
-    }
-    if (*copied == RepositoryCopy::made) log_.info("repository copied", {{"name", config_.repo_name}});
-    if (*copied == RepositoryCopy::no_source) {
-      log_.warn("no repository to copy", {{"source", config_.repo_source}});
-    }
+asio::awaitable<bool> WorkItem::open_journal() {
+  const Journal::Options options{machine_.pool(), session_dir_, config_.session_id, config_.work_id};
+  auto journal = co_await tools::offload(
+      machine_.pool(), [&](std::stop_token) -> std::expected<std::unique_ptr<Journal>, std::string> {
+        if (auto made = make_private_dir(session_dir_); !made) {
+          return std::unexpected(fmt::format("{}: {}", session_dir_, made.error()));
+        }
+        return Journal::open(options, log_);
+      });
+  if (!journal) {
+    end_.set(EndReason::failed, "the journal can't be opened: " + journal.error());
+    co_return false;
   }
+  journal_ = std::move(*journal);
+  if (!journal_->work_before().empty()) {
+    log_.info("a worker before us did not end in order",
+              {{"its_work", journal_->work_before()}, {"open_calls", journal_->begun().size()}});
+  }
+  for (auto& id : journal_->begun()) ledger_.remember_begun(std::move(id));
+  if (auto output = machine_.open_output(fmt::format("session-{}.output", file_name_of(config_.session_id)));
+      !output) {
+    end_.set(EndReason::failed, output.error());
+    co_return false;
+  }
+  co_return true;
+}
+
+/// What must be done before the first call runs.
+asio::awaitable<void> WorkItem::prepare() {
+  co_await journal_read_.wait();
+  if (!co_await end_leftovers() || !co_await copy_repository()) co_return;
   prepared_ = true;
   open_gate_when_ready();
 }
 
+asio::awaitable<bool> WorkItem::end_leftovers() {
+  const auto outcome =
+      co_await tools::offload(machine_.pool(), [before = journal_->processes()](std::stop_token stop) {
+        return tools::end_leftovers(before, kEndLeftovers, stop);
+      });
+  if (outcome.ended > 0) {
+    log_.info("ended processes that the worker before left", {{"count", outcome.ended}});
+  }
+  if (outcome.left > 0) {
+    log_.error("processes that the worker before left do not end", {{"count", outcome.left}});
+  }
+  const auto taken = journal_->take_over(tools::tag_family());
+  if (!taken) end_.set(EndReason::failed, "the journal can't be written: " + taken.error());
+  co_return taken.has_value();
+}
+
+asio::awaitable<bool> WorkItem::copy_repository() {
+  if (config_.repo_source.empty()) co_return true;
+  auto copied = co_await tools::offload(machine_.pool(), [this](std::stop_token stop) {
+    return worker::copy_repository(config_.repo_source, config_.workdir, config_.repo_name, stop);
+  });
+  if (!copied) {
+    end_.set(EndReason::failed, copied.error());
+    co_return false;
+  }
+  if (*copied == RepositoryCopy::made) log_.info("repository copied", {{"name", config_.repo_name}});
+  if (*copied == RepositoryCopy::no_source) {
+    log_.warn("no repository to copy", {{"source", config_.repo_source}});
+  }
+  co_return true;
+}
+
+/// On its way to the service, and kept until it is there.
+asio::awaitable<void> WorkItem::deliver(protocol::CallResult result) {
+  co_await journal_->finished(result);
+  outbox_.add(std::move(result));
+}
+
+void WorkItem::on_closed(const std::string& id) {
+  journal_->closed(id);
+  session_.on_closed(id);
+}
+
 void WorkItem::open_gate_when_ready() {
-  if (lease_confirmed_ && prepared_) dispatcher_.open_gate();
+  if (lease_confirmed_.is_open() && prepared_) dispatcher_.open_gate();
 }
 
 void WorkItem::on_lease_over(Lease::Verdict verdict, const std::string& why, bool first) {
@@ -211,13 +337,33 @@ asio::awaitable<int> WorkItem::tear_down() {
     log_.error("a shell did not end in time");
     at_rest_ = false;
   }
-  if (lease_gone_) co_return status;
+  co_await leave_journal();
+  if (lease_gone_) {
+    lease_record_.remove();
+    co_return status;
+  }
   co_return co_await stop_item(status);
+}
+
+/// Takes it away when no worker after us could need it.
+asio::awaitable<void> WorkItem::leave_journal() {
+  if (!journal_ || !journal_->is_taken_over() || !at_rest_) co_return;
+  if (end_.reason() != EndReason::session_over && !journal_->settled()) {
+    log_.info("the journal is left for a worker after us", {{"open_calls", journal_->begun().size()}});
+    co_return;
+  }
+  co_await tools::offload(machine_.pool(), [this](std::stop_token) {
+    journal_->remove();
+    return true;
+  });
 }
 
 asio::awaitable<int> WorkItem::stop_item(int status) {
   const auto stopped = co_await within(kStopItem, service_.stop_work());
-  if (stopped && *stopped) co_return status;
+  if (stopped && *stopped) {
+    lease_record_.remove();
+    co_return status;
+  }
   log_.error("the work item was not stopped",
              {{"why", stopped ? stopped->error().message : "no answer in time"}});
   co_return status == 0 ? 1 : status;

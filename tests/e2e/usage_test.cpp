@@ -27,6 +27,7 @@ TEST_CASE("usage: what is missing or malformed is one line that names it, exit 2
       {{{"ANTHROPIC_BASE_URL", "ftp://example"}}, {}, "ANTHROPIC_BASE_URL", "--base-url"},
       {{{"SANDBOX_WORKER_MAX_IDLE", "soon"}}, {}, "SANDBOX_WORKER_MAX_IDLE", "--max-idle"},
       {{}, {"--max-run", "-1s"}, "SANDBOX_WORKER_MAX_RUN", "--max-run"},
+      {{{"SANDBOX_WORKER_SHELL_SCOPE", "lane"}}, {}, "SANDBOX_WORKER_SHELL_SCOPE", "--shell-scope"},
       {{{"SANDBOX_WORKER_LOG_LEVEL", "loud"}}, {}, "SANDBOX_WORKER_LOG_LEVEL", "--log-level"},
   };
   for (const auto& row : cases) {

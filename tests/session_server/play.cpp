@@ -154,7 +154,10 @@ PlayResult play(const Script& script, const std::vector<std::string>& command, c
   std::unique_ptr<TermForwarder> forwarder;
   const auto start_again = [&] {
     forwarder.reset();
-    worker.reset();
+    if (worker) {
+      worker.reset();
+      server.worker_killed();
+    }
     worker = start_worker(script, command, server, folder, options.verbose);
     forwarder = std::make_unique<TermForwarder>(*worker);
   };

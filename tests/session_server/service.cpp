@@ -34,8 +34,7 @@ Route route(const std::string& method, const std::vector<std::string>& path, con
     return {RequestKind::history, part_is(2, &Settings::session_id)};
   if (is("POST", {"v1", "sessions", "*", "events"}))
     return {RequestKind::post, part_is(2, &Settings::session_id)};
-  const bool item =
-      path.size() == 6 && part_is(2, &Settings::environment_id) && part_is(4, &Settings::work_id);
+  const bool item = path.size() == 6 && part_is(2, &Settings::environment_id);  // which one: Service::handle
   if (is("POST", {"v1", "environments", "*", "work", "*", "heartbeat"}))
     return {RequestKind::heartbeat, item};
   if (is("POST", {"v1", "environments", "*", "work", "*", "stop"})) return {RequestKind::stop, item};
@@ -85,6 +84,37 @@ Service::Service(Settings given) : settings(std::move(given)), session(settings)
 
 std::size_t Service::count(RequestKind kind) const {
   return static_cast<std::size_t>(std::ranges::count(requests_, kind, &RequestRecord::kind));
+}
+
+bool Service::all_stopped() const {
+  return work.stopped_by_worker() &&
+         std::ranges::all_of(more_items, [](const auto& entry) { return entry.second.stopped_by_worker(); });
+}
+
+bool Service::leased(Time now) const {
+  return work.leased(now) ||
+         std::ranges::any_of(more_items, [&](const auto& entry) { return entry.second.leased(now); });
+}
+
+void Service::add_item(const std::string& work_id) {
+  Settings other = settings;
+  other.work_id = work_id;
+  more_items.emplace(work_id, WorkItem(other));
+}
+
+WorkItem* Service::item(const std::string& work_id) {
+  if (work_id == settings.work_id) return &work;
+  const auto found = more_items.find(work_id);
+  return found == more_items.end() ? nullptr : &found->second;
+}
+
+void Service::worker_killed() {
+  if (beaten_ != nullptr && !beat_was_known_) beaten_->heartbeat_answer_lost();
+  work.stop_answer_lost();
+  for (auto& [id, other] : more_items) other.stop_answer_lost();
+  if (!more_items.empty()) return;  // another worker may live, and has begun long ago
+  first_other_.reset();
+  heartbeat_seen_ = false;
 }
 
 void Service::violate(std::string what) {
@@ -140,7 +170,7 @@ void Service::check_order(RequestKind kind, Time now) {
   }
   if (!first_other_) first_other_ = now;
   if (kind == RequestKind::stop) return;
-  if (work.stopped_by_worker()) violate(fmt::format("{}: sent after the item was stopped", name_of(kind)));
+  if (all_stopped()) violate(fmt::format("{}: sent after the item was stopped", name_of(kind)));
   if (work.lost_since() && now - *work.lost_since() > kInFlight) {
     violate(fmt::format("{}: sent after the lease was lost", name_of(kind)));
   }
@@ -162,7 +192,8 @@ Reply Service::handle(const Request& request, Time now) {
     violate(fmt::format("{}: a body of {} bytes is too large", name_of(to.kind), request.body.size()));
     return error_reply(413, "the request is too large");
   }
-  if (!to.ours) {
+  const bool of_item = to.kind == RequestKind::heartbeat || to.kind == RequestKind::stop;
+  if (!to.ours || (of_item && item(target->path[4]) == nullptr)) {
     violate(fmt::format("{}: wrong id in {}", name_of(to.kind), request.target));
     return error_reply(404, "not found");
   }
@@ -194,7 +225,7 @@ Reply Service::dispatch(const Request& request, RequestKind kind, const Target& 
     case RequestKind::heartbeat:
       return heartbeat(request, target, now);
     case RequestKind::stop:
-      return stop(request, now);
+      return stop(request, target, now);
     case RequestKind::skill:
       return error_reply(404, "no such skill");
     case RequestKind::memory:
@@ -225,19 +256,21 @@ Reply Service::heartbeat(const Request& request, const Target& target, Time now)
     }
   }
   if (expected_count != 1) return refuse("expected_last_heartbeat must be given once");
-  auto outcome = work.heartbeat(*target.parameter("expected_last_heartbeat"), now);
+  beaten_ = item(target.path[4]);
+  beat_was_known_ = false;
+  auto outcome = beaten_->heartbeat(*target.parameter("expected_last_heartbeat"), now);
   if (!outcome.violation.empty()) violate(outcome.violation);
   return outcome.reply;
 }
 
-Reply Service::stop(const Request& request, Time now) {
+Reply Service::stop(const Request& request, const Target& target, Time now) {
   const Json body = Json::parse(request.body, nullptr, false);
   // Not "!=": a body that is no JSON compares false with everything.
   if (!(body == Json({{"force", true}}))) {
     violate("stop: the body must be {\"force\":true}");
     return error_reply(400, "the body must be {\"force\":true}");
   }
-  auto outcome = work.stop(now);
+  auto outcome = item(target.path[4])->stop(now);
   if (!outcome.violation.empty()) violate(outcome.violation);
   return outcome.reply;
 }
@@ -262,7 +295,8 @@ Reply Service::post(const Request& request, Time now) {
   for (const auto& id : calls_in(request)) {
     if (hanging_.contains(id)) violate("post: " + id + " is sent again while an attempt is still open");
   }
-  if (!work.leased(now)) {
+  beat_was_known_ = true;  // nothing runs before
+  if (!leased(now)) {
     const bool excused = work.told_to_end() || (work.lost_since() && now - *work.lost_since() < kInFlight);
     if (!excused) violate("post: a result without a lease");
     if (!work.told_to_end()) return error_reply(403, "the lease is not yours");
@@ -274,7 +308,7 @@ Reply Service::post(const Request& request, Time now) {
 }
 
 void Service::answer_lost(const Delivery& delivery) {
-  if (delivery.kind == RequestKind::heartbeat) work.heartbeat_answer_lost();
+  if (delivery.kind == RequestKind::heartbeat) beaten_->heartbeat_answer_lost();
   if (delivery.kind == RequestKind::stop) work.stop_answer_lost();
   if (delivery.kind == RequestKind::post) session.post_answer_lost(delivery.answered);
 }

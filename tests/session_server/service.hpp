@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -53,6 +54,15 @@ class Service {
   /// The answer may not have reached the worker: what it then does twice is no violation.
   void answer_lost(const Delivery& delivery);
 
+  /// The worker was killed. What was on its way to it is lost, and its next start begins anew, by what it
+  /// knows from the one before.
+  void worker_killed();
+
+  /// One more work item for the same session.
+  void add_item(const std::string& work_id);
+  /// The item of that id; null: there is none.
+  WorkItem* item(const std::string& work_id);
+
   /// Written down for every request, also those that a fault keeps from being handled.
   void record(RequestRecord record) { requests_.push_back(std::move(record)); }
 
@@ -65,6 +75,7 @@ class Service {
   std::size_t streams_open = 0;
   SessionState session;
   WorkItem work;
+  std::map<std::string, WorkItem> more_items;  // by id
   const std::vector<std::string>& violations() const { return violations_; }
   const std::vector<RequestRecord>& requests() const { return requests_; }
   std::size_t count(RequestKind kind) const;  // as they came
@@ -73,9 +84,11 @@ class Service {
  private:
   std::optional<Reply> check_headers(const Request& request, RequestKind kind);
   void check_order(RequestKind kind, Time now);
+  bool all_stopped() const;
+  bool leased(Time now) const;
   Reply dispatch(const Request& request, RequestKind kind, const Target& target, Time now);
   Reply heartbeat(const Request& request, const Target& target, Time now);
-  Reply stop(const Request& request, Time now);
+  Reply stop(const Request& request, const Target& target, Time now);
   Reply post(const Request& request, Time now);
 
   std::vector<std::string> violations_;
@@ -84,6 +97,8 @@ class Service {
   std::optional<Time> first_other_;  // the first request of the item that was no heartbeat
   bool heartbeat_seen_ = false;
   std::multiset<std::string> hanging_;  // calls whose result is in a post that hangs
+  bool beat_was_known_ = false;         // the worker has shown that it had the answer to the last heartbeat
+  WorkItem* beaten_ = nullptr;          // the item of the last heartbeat
   Delivery delivery_;
 };
 

@@ -33,6 +33,7 @@ struct SessionServer::State {
   Service service;
   const bool tls;
   const bool ipv6;
+  std::function<void(std::size_t)> on_request;  // constant
   FaultRules faults;
   std::vector<OpenStream> streams;
   std::size_t published = 0;         // events that the streams have been given
@@ -59,6 +60,7 @@ SessionServer::SessionServer(Settings settings) : SessionServer(std::move(settin
 
 SessionServer::SessionServer(Settings settings, Options options)
     : state_(std::make_unique<State>(std::move(settings), options.tls.has_value(), options.ipv6)) {
+  state_->on_request = std::move(options.on_request);
   const StreamSettings& stream = state_->service.settings.stream;
   HttpFront::Options front{.port = options.port,
                            .ipv6 = options.ipv6,
@@ -97,10 +99,15 @@ std::string SessionServer::base_url() const {
 }
 
 std::vector<std::pair<std::string, std::string>> SessionServer::worker_environment() const {
+  return worker_environment(state_->service.settings.work_id);
+}
+
+std::vector<std::pair<std::string, std::string>> SessionServer::worker_environment(
+    const std::string& work_id) const {
   const Settings& settings = state_->service.settings;
   std::vector<std::pair<std::string, std::string>> variables = {
       {"ANTHROPIC_SESSION_ID", settings.session_id},
-      {"ANTHROPIC_WORK_ID", settings.work_id},
+      {"ANTHROPIC_WORK_ID", work_id},
       {"ANTHROPIC_ENVIRONMENT_ID", settings.environment_id},
       {"ANTHROPIC_BASE_URL", base_url()},
   };
@@ -146,6 +153,7 @@ Plan SessionServer::on_request(Request request) {
                   .status = plan.reply.status,
                   .faulted = plan.fault.has_value(),
                   .at = at});
+  if (state_->on_request) state_->on_request(service.requests().size());
   if (plan.reply.opens_stream) {
     plan.on_stream = [this, fault = plan.fault](std::shared_ptr<StreamFeed> feed) {
       const std::lock_guard relock(state_->mutex);
@@ -211,6 +219,13 @@ void SessionServer::refuse_extension() {
 }
 void SessionServer::give_lease_to_another() {
   change([](Service& s, Time t) { s.work.give_to_another(t); });
+}
+
+void SessionServer::add_item(const std::string& work_id) {
+  change([&](Service& s, Time) { s.add_item(work_id); });
+}
+void SessionServer::worker_killed() {
+  change([](Service& s, Time) { s.worker_killed(); });
 }
 
 void SessionServer::send_raw(const std::string& bytes) {

@@ -24,6 +24,8 @@ class SessionServer {
     std::uint16_t port = 0;
     std::optional<TlsIdentity> tls{};
     bool ipv6 = false;  // on ::1 in place of 127.0.0.1
+    /// Called for each request, counted from 1, when it has been handled and before it is answered.
+    std::function<void(std::size_t number)> on_request{};
   };
 
   explicit SessionServer(Settings settings = {});
@@ -34,6 +36,7 @@ class SessionServer {
   std::string base_url() const;
   /// The variables that an orchestrator gives to the worker.
   std::vector<std::pair<std::string, std::string>> worker_environment() const;
+  std::vector<std::pair<std::string, std::string>> worker_environment(const std::string& work_id) const;
 
   // What the session does. Each goes into the history and to the open streams at once.
   void call(const NewCall& call);
@@ -56,6 +59,10 @@ class SessionServer {
   void ask_to_stop();
   void refuse_extension();
   void give_lease_to_another();
+  /// One more work item for the session; `worker_environment` has what its worker is given.
+  void add_item(const std::string& work_id);
+  /// To be told right after the worker was killed, before it is started again.
+  void worker_killed();
 
   /// Waits until `done` holds, which is asked after every change; false when `limit` has passed first.
   bool wait(std::chrono::milliseconds limit, const std::function<bool(const Service&)>& done);

@@ -32,12 +32,12 @@ StatusIdle idle(std::string id) {
   return {std::move(id), false};
 }
 
-/// "run a", "skip a" (answered as interrupted), "cancel a", "drop a", "end"
+/// "run a", "skip a" (answered as interrupted), "recall a" (begun before), "cancel a", "drop a", "end"
 std::vector<std::string> words(const Ledger::Actions& actions) {
   std::vector<std::string> result;
   for (const auto& action : actions) {
     if (const auto* run = std::get_if<Ledger::Run>(&action)) {
-      result.push_back((run->interrupted ? "skip " : "run ") + run->call.id);
+      result.push_back((run->begun_before ? "recall " : run->interrupted ? "skip " : "run ") + run->call.id);
     } else if (const auto* cancel = std::get_if<Ledger::Cancel>(&action)) {
       result.push_back("cancel " + cancel->id);
     } else if (const auto* drop = std::get_if<Ledger::Drop>(&action)) {
@@ -385,4 +385,29 @@ TEST_CASE("ledger: the history is read again from the oldest open call, or the l
   CHECK(ledger.history_from());
   ledger.on_live(OtherEvent{"no time"}, t0);
   CHECK_FALSE(ledger.history_from());
+}
+
+TEST_CASE("ledger: what a worker before us has begun is answered, never run") {
+  auto ledger = make();
+  for (const auto* id : {"open", "answered", "held", "interrupted", "live"}) ledger.remember_begun(id);
+  ledger.begin_attach();
+  ledger.on_history(use("open"));
+  ledger.on_history(use("answered"));
+  ledger.on_history(ToolAnswered{"answered"});
+  ledger.on_history(use("held", Permission::ask));
+  ledger.on_history(use("new"));
+  CHECK(words(ledger.end_attach(true, t0)) == Words{"recall open", "run new"});
+  CHECK(words(ledger.on_live(Confirmation{"held", true}, t0)) == Words{"recall held"});
+  CHECK(words(ledger.on_live(use("answered"), t0)).empty());
+  CHECK(words(ledger.on_live(use("live"), t0)) == Words{"recall live"});
+}
+
+TEST_CASE("ledger: an interrupt of a call that was begun before changes nothing about it") {
+  auto ledger = make();
+  ledger.remember_begun("a");
+  ledger.begin_attach();
+  ledger.on_history(use("a"));
+  ledger.on_history(use("b"));
+  ledger.on_history(Interrupt{});
+  CHECK(words(ledger.end_attach(true, t0)) == Words{"recall a", "skip b"});
 }
