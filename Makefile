@@ -53,8 +53,9 @@ check-format: ## fail when a source isn't formatted
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 --dry-run --Werror
 
 bench: release ## whole sessions beside the SDK's worker, and the cost of a bash call
-	@cmake --build --preset release -j $(JOBS) --target session_bench
+	@cmake --build --preset release -j $(JOBS) --target session_bench bash_bench
 	@tests/bench/session.sh build/release/tests/bench/session_bench build/release/worker/sandbox-worker
+	@build/release/tests/bench/bash_bench
 
 bench-search: release ## glob and grep beside ripgrep and fd
 	@cmake --build --preset release -j $(JOBS) --target search_bench search_tool_bench
