@@ -30,6 +30,8 @@ namespace {
 constexpr std::size_t kThreads = 64;
 constexpr std::size_t kOpenPerThread = 2;
 constexpr auto kBetweenCuts = 5s;
+/// Until the buffers of the worst moments have had their turn.
+constexpr auto kWarmUp = 30s;
 constexpr std::size_t kBytesPerCall = 64;
 constexpr std::size_t kGrowth = 2 * 1024 * 1024;
 /// Kept-alive connections come and go: at most 8 idle ones and the stream's.
@@ -230,7 +232,7 @@ int soak(seconds duration, std::uint64_t seed) {
       {.calls = static_cast<std::size_t>(duration.count()) * 1500, .threads = kThreads, .seed = seed});
   Feeder feeder(server, plan);
   const auto began = Clock::now();
-  const auto warm_at = began + duration / 5;
+  auto look_at = began + std::max<seconds>(duration / 5, kWarmUp);
   std::jthread cutter([&](const std::stop_token& stop) { cut_again_and_again(server, stop); });
   std::optional<Usage> warm;
   std::size_t warm_calls = 0;
@@ -238,11 +240,15 @@ int soak(seconds duration, std::uint64_t seed) {
   while (Clock::now() < began + duration && !worker.exited() && settled) {
     feeder.feed();
     feeder.wait_for_answer();
-    if (!warm && Clock::now() >= warm_at) {
-      settled = feeder.settle(120s);
-      warm = Usage::of(worker.pid());
-      warm_calls = feeder.made().size();
-    }
+    if (Clock::now() < look_at) continue;
+    // A calm moment, so that what is in use is what is kept.
+    settled = feeder.settle(120s);
+    const auto usage = Usage::of(worker.pid());
+    report.line(
+        fmt::format("     {} KiB after {} calls", usage.anonymous_bytes / 1024, feeder.made().size()));
+    if (!warm) warm_calls = feeder.made().size();
+    if (!warm) warm = usage;
+    look_at = Clock::now() + duration / 5;
   }
   settled = settled && feeder.settle(120s);
   report.check(settled, "all calls answered within 2 minutes after the last one");
@@ -284,8 +290,8 @@ int soak(seconds duration, std::uint64_t seed) {
 int main(int argc, char** argv) {
   const long duration = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 600;
   const unsigned long seed = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1;
-  if (duration < 20 || argc > 3) {
-    fmt::print(stderr, "usage: soak [SECONDS [SEED]], at least 20 s\n");
+  if (duration < 60 || argc > 3) {
+    fmt::print(stderr, "usage: soak [SECONDS [SEED]], at least 60 s\n");
     return 2;
   }
   return soak(seconds(duration), seed);
