@@ -300,7 +300,8 @@ TEST_CASE("posting: over 100 MB of waiting results cost no memory, and all arriv
   REQUIRE(until(120s, [&] { return lines_of(served.run, "ran").size() == kCalls; }));
   REQUIRE(until(20s, [&] { return in_files() > 100'000'000; }));
   const auto held = resident() - before;
-  CHECK_MESSAGE(held < 60'000'000, "memory grew by ", held, " bytes");
+  MESSAGE("112 MB of results wait, and memory has grown by ", held / 1024, " KiB");
+  if (!is_sanitized()) CHECK(held < 40'000'000);
   served.server.clear_faults();
   REQUIRE(served.all_answered(ids, 120s));
   for (const auto& id : ids) CHECK(served.answers_to(id) == 1);
