@@ -11,7 +11,7 @@ namespace {
 
 /// The service need not order its times as it orders its events to the last moment. Reading a few seconds
 /// more costs a part of a page, and nothing changes by an event that is read again.
-constexpr auto kHistoryOverlap = 10s;
+constexpr auto kHistoryOverlap = 2s;
 
 template <class... F>
 struct Overload : F... {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <fstream>
-#include <iterator>
 #include <string>
 
 #include "tests/e2e/agent.hpp"
@@ -22,13 +21,6 @@ std::size_t peak_memory(pid_t pid) {
     if (word == "VmHWM:" && status >> kib) return kib * 1024;
   }
   return 0;
-}
-
-/// A sanitizer's shadow and quarantine are no measure of the program.
-bool is_sanitized() {
-  std::ifstream file(worker_binary(), std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  return bytes.find("__asan_init") != std::string::npos || bytes.find("__tsan_init") != std::string::npos;
 }
 
 /// Peak memory of a worker that attaches to a session with such a history and answers its open call.

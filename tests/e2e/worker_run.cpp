@@ -1,12 +1,20 @@
 #include "tests/e2e/worker_run.hpp"
 
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 namespace session_server {
 
 std::string worker_binary() {
   const char* other = std::getenv("WORKER_UNDER_TEST");
   return other && *other ? other : WORKER_BINARY;
+}
+
+bool is_sanitized() {
+  std::ifstream file(worker_binary(), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return bytes.find("__asan_init") != std::string::npos || bytes.find("__tsan_init") != std::string::npos;
 }
 
 WorkerRun::WorkerRun(SessionServer* server, Options options) : server_(server), folder_(std::nullopt) {

@@ -18,6 +18,8 @@ namespace session_server {
 
 /// The program that these tests are about: WORKER_UNDER_TEST, or the one built beside them.
 std::string worker_binary();
+/// A sanitizer's shadow and quarantine are no measure of its memory.
+bool is_sanitized();
 
 /// One start of the real worker in a folder of its own. The destructor ends it and removes the folder.
 class WorkerRun {

@@ -364,22 +364,22 @@ TEST_CASE("ledger: the history is read again from the oldest open call, or the l
   };
   auto ledger = make();
   start(ledger);
-  CHECK(ledger.history_from() == s0 + 100s);  // 10 s before the idle
+  CHECK(ledger.history_from() == s0 + 108s);  // 2 s before the idle
   ledger.on_live(use("a"), t0, s0 + 130s);
   ledger.on_live(OtherEvent{"y"}, t0, s0 + 140s);
-  CHECK(ledger.history_from() == s0 + 120s);
+  CHECK(ledger.history_from() == s0 + 128s);
   ledger.on_closed("a", t0);
-  CHECK(ledger.history_from() == s0 + 130s);
+  CHECK(ledger.history_from() == s0 + 138s);
 
   // What came on a stream whose history was not read is not a place to begin at.
   ledger.on_detached(t0);
   ledger.begin_attach();
   ledger.on_live(OtherEvent{"z"}, t0, s0 + 200s);
   ledger.end_attach(false, t0);
-  CHECK(ledger.history_from() == s0 + 130s);
+  CHECK(ledger.history_from() == s0 + 138s);
   ledger.begin_history();
   ledger.end_attach(true, t0);
-  CHECK(ledger.history_from() == s0 + 190s);
+  CHECK(ledger.history_from() == s0 + 198s);
 
   ledger.on_live(OtherEvent{"ping"}, t0);
   CHECK(ledger.history_from());
