@@ -114,8 +114,9 @@ class WindowedMatch {
 struct LineSearch::Engine {
   std::string pattern;  // as RE2 gets it
   bool crosses_lines = false;
-  bool ascii_only = false;  // `text` serves for bytes as well
-  bool complete = false;    // what `finder` finds is a match
+  bool line_by_line = false;  // each is a text of its own to the expression
+  bool ascii_only = false;    // `text` serves for bytes as well
+  bool complete = false;      // what `finder` finds is a match
   std::size_t window = 0;
   std::optional<ByteFinder> finder;
   std::unique_ptr<RE2> text;
@@ -160,6 +161,7 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
   if (tree) {
     if (optional_parts(tree->root) > kMaxOptionalParts) return std::unexpected(regex_too_large_text());
     engine->crosses_lines = tree->crosses_lines;
+    engine->line_by_line = tree->text_anchors;
     engine->ascii_only = tree->ascii_only;
     RequiredBytes required = required_bytes(tree->root);
     if (!engine->crosses_lines) forget_newlines(required.any_of);
@@ -188,7 +190,7 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
 std::optional<LineHit> LineScan::next() {
   if (engine_.crosses_lines) return next_by_automaton();
   if (engine_.finder) return next_candidate();
-  if (!engine_.ascii_only && !is_utf8()) return next_by_line();
+  if (engine_.line_by_line || (!engine_.ascii_only && !is_utf8())) return next_by_line();
   return next_by_automaton();
 }
 

@@ -243,6 +243,8 @@ class Parser {
           if (on) tree_.crosses_lines = true;
           break;
         case 'm':
+          if (!on) tree_.text_anchors = true;
+          break;
         case 'U':
           break;
         case ':':
@@ -265,6 +267,7 @@ class Parser {
     }
     if (std::string_view("AbBz").find(c) != std::string_view::npos) {
       at_ += 2;
+      if (c == 'A' || c == 'z') tree_.text_anchors = true;
       return out.push_back(leaf(Kind::asserts));
     }
     if (const auto set = perl_class(c)) {

@@ -33,7 +33,8 @@ struct RegexTree {
   RegexNode root;
   std::vector<std::size_t> line_ends;  // offsets of each $ that is an assertion
   bool crosses_lines = false;          // has \n or (?s)
-  bool ascii_only = true;              // means the same whether a text is taken as UTF-8 or as Latin-1
+  bool text_anchors = false;  // \A, \z or (?-m): where a text ends matters, so each line is to be one
+  bool ascii_only = true;     // means the same whether a text is taken as UTF-8 or as Latin-1
 };
 
 /// Understands what RE2 accepts, but for rare forms and very deep nesting; those give none. Meant for

@@ -43,6 +43,11 @@ TEST_CASE("line_search: lines that match") {
       {"^$", "a\n\nb\n", {""}},
       {"", "a\nb\n", {"a", "b"}},
       {"x*", "\n", {""}},
+      // A line is the text that \A and \z speak of, with a literal to look for or without.
+      {"\\z", "a\n\n", {"a", ""}},
+      {"\\A.", "a\nb\n", {"a", "b"}},
+      {"\\Ab", "a\nb\n", {"b"}},
+      {"(?-m)^.", "a\nb\n", {"a", "b"}},
       {"[^a]b", "a\nb\nxb\n", {"xb"}},
       {"a\\sb", "a\nb\na b\n", {"a b"}},
       {"\\bfoo\\b", "foobar\nfoo bar\n", {"foo bar"}},
