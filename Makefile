@@ -7,7 +7,7 @@ TEST_SESSION := $(BUILD)/tests/session_server/test-session
 JOBS ?= $(shell nproc)
 
 .PHONY: help deps build release asan tsan demo test test-unit test-sessions test-peer format \
-	check-format bench bench-search soak check-ignore-linux clean
+	check-format bench bench-search fuzz soak check-ignore-linux clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -45,6 +45,10 @@ test-sessions: build ## the worker against every session script
 
 test-peer: build ## the public SDK's worker against the same scripts
 	@tests/peer/run $(TEST_SESSION)
+
+fuzz: asan ## each fuzzer for a minute with new inputs
+	@mkdir -p build/fuzz && for target in build/asan/tests/fuzz/*_fuzz; do \
+		$$target -max_total_time=60 -max_len=4096 -timeout=10 -artifact_prefix=build/fuzz/ || exit 1; done
 
 format: ## format the sources
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 -i
