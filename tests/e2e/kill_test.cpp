@@ -26,7 +26,7 @@ constexpr int kEnoughFailures = 5;
 // The requests of a session without a kill: a heartbeat, session, stream, history, a post for each call, the
 // stop.
 constexpr std::size_t kRequests = 18;
-constexpr std::size_t kRounds = 8;       // each of these requests, each time with another session
+constexpr std::size_t kRounds = 16;      // each of these requests, each time with another session
 constexpr std::size_t kTimePoints = 60;  // and these many moments of their own
 constexpr auto kLongest = 400ms;         // a session takes about as long on an idle machine
 
