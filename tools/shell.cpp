@@ -1,8 +1,10 @@
 #include "tools/shell.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +15,10 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <ctime>
 #include <set>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "tools/bash_process.hpp"
@@ -33,23 +38,24 @@ using boost::system::error_code;
 /// see none. Standard input is bash's own /dev/null, open for writing too, as bash never does for its
 /// background jobs: see has_background_input.
 ///
-/// The second eval keeps the exported variables and then tells the end. It needs all that the next command
-/// will need: where that is spoilt (a closed descriptor, a disabled builtin) nothing is told, and the call
-/// that did it is the one that hears of it. The comment at the end is read only when bash is done with the
-/// line before; see Shell::tick. Short, as bash reads it byte by byte, with a system call for each.
-constexpr std::string_view kRunLine =
-    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
-    "\\builtin eval \"\\builtin export -p;\\builtin echo $? >&90\" >&93 95<&92 96>&91\n"
+/// The second eval keeps the exported variables and then tells the end, with a word that the command can't
+/// know: a builtin can write to the copies too. It needs all that the next command will need: where that is
+/// spoilt (a closed descriptor, a disabled builtin) nothing is told, and the call that did it is the one that
+/// hears of it. The comment at the end is read only when bash is done with the line before; see Shell::tick.
+/// Short, as bash reads it byte by byte, with a system call for each.
+constexpr std::string_view kRunLines =
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
+    "\\builtin eval \"\\builtin export -p;\\builtin echo {} $? >&90\" >&93 95<&92 96>&91\n"
     "#\n";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold the status; in that mode no function
 /// hides the special builtin `unset`; leaving it clears options that are set again.
-constexpr std::string_view kGuardedRunLine =
-    "\\builtin eval \"${-:LINENO=1:0}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
+constexpr std::string_view kGuardedRunLines =
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
     "POSIXLY_CORRECT=1$?;\\unset -f builtin;"
     "\\builtin eval \"\\unset POSIXLY_CORRECT;\\builtin shopt -s expand_aliases;"
-    "\\builtin shopt -u inherit_errexit;\\builtin export -p;\\builtin echo ${POSIXLY_CORRECT#1} >&90\""
+    "\\builtin shopt -u inherit_errexit;\\builtin export -p;\\builtin echo {} ${{POSIXLY_CORRECT#1}} >&90\""
     " >&93 95<&92 96>&91\n"
     "#\n";
 
@@ -60,7 +66,7 @@ bool may_define_builtin(std::string_view command) {
 
 constexpr std::string_view kFirstLine = "\\shopt -s expand_aliases\n";
 
-/// A status has a few digits; whatever else a command may write there is dropped.
+/// A word and a status are shorter; whatever else a command may write there is dropped.
 constexpr std::size_t kMaxRecord = 100;
 
 /// How often a running command's shell is looked at, for what no descriptor tells.
@@ -98,6 +104,25 @@ bool put(int file, std::string_view text) {
     at += written;
   }
   return true;
+}
+
+/// Eight digits that nobody can guess. Short, as bash reads them byte by byte too.
+std::string random_word() {
+  std::uint32_t random = 0;
+  // Never short nor interrupted for so few bytes.
+  if (::getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<std::uint32_t>(::clock());
+  return fmt::format("{:08x}", random);
+}
+
+/// Nothing where the line wasn't ours.
+std::optional<int> status_after(std::string_view word, std::string_view line) {
+  const auto at = line.rfind(word);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto digits = line.substr(std::min(at + word.size() + 1, line.size()));
+  int status = 0;
+  if (std::from_chars(digits.data(), digits.data() + digits.size(), status).ec != std::errc())
+    return std::nullopt;
+  return status;
 }
 
 int bytes_waiting(int fd) {
@@ -171,7 +196,9 @@ bool Shell::run(std::string_view command) {
   // before stays until this command has ended.
   exports_half_ = 1 - exports_half_;
   if (::lseek(exports_file_.get(), exports_half_ * kMaxExports, SEEK_SET) < 0) return false;
-  const auto lines = may_define_builtin(command) ? kGuardedRunLine : kRunLine;
+  word_ = random_word();
+  const auto lines =
+      may_define_builtin(command) ? fmt::format(kGuardedRunLines, word_) : fmt::format(kRunLines, word_);
   lines_size_ = static_cast<int>(lines.size());
   // The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
   if (::write(control_.get(), lines.data(), lines.size()) != lines_size_) return false;
@@ -214,23 +241,22 @@ void Shell::read_status() {
     take_status({buffer.data(), static_cast<std::size_t>(count)});
 }
 
-/// For each command a line with its status.
+/// For each command a line that ends with its word and its status.
 void Shell::take_status(std::string_view bytes) {
   while (!bytes.empty() && !over_) {
     const auto end = bytes.find('\n');
-    record_ += bytes.substr(0, std::min(end, kMaxRecord - std::min(record_.size(), kMaxRecord)));
+    record_ += bytes.substr(0, end);
+    if (record_.size() > kMaxRecord) record_.erase(0, record_.size() - kMaxRecord);
     if (end == std::string_view::npos) return;
     bytes.remove_prefix(end + 1);
-    int status = 0;
-    std::from_chars(record_.data(), record_.data() + record_.size(), status);
-    record_.clear();
-    if (!running_) continue;
+    const auto status = status_after(word_, std::exchange(record_, {}));
+    if (!running_ || !status) continue;
     running_ = false;
     tick_.cancel();
     exports_size_ = ::lseek(exports_file_.get(), 0, SEEK_CUR) - exports_half_ * kMaxExports;
     kept_half_ = exports_half_;
     if (auto directory = working_directory_of(pid_); !directory.empty()) directory_ = std::move(directory);
-    events_.ended(status);
+    events_.ended(*status);
   }
 }
 

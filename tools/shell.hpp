@@ -74,7 +74,6 @@ class Shell : public std::enable_shared_from_this<Shell> {
 
   ShellEvents events_;
   std::string directory_;
-  std::string exports_;
   pid_t pid_ = -1;
   bool running_ = false;  // a command
   bool begun_ = false;
@@ -87,6 +86,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
+  std::string word_;      // that tells the last command's end
   std::string record_;    // of the status pipe, as far as it has come
   int exports_half_ = 0;  // of the file, for the running command
   int kept_half_ = 0;     // of the last one that ended

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "tools/prompt_thread.hpp"
 #include "worker/machine.hpp"
 #include "worker/work_item.hpp"
 
@@ -36,9 +37,11 @@ bool is_ignored(int signal) {
   return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/// A shell that is gone is an error of write(), not the end of the worker.
 void set_up_process() {
+  // A shell that is gone is an error of write(), not the end of the worker.
   std::signal(SIGPIPE, SIG_IGN);
+  // Heartbeats and events go on while a search or a command keeps all processors busy.
+  tools::wake_promptly();
 }
 
 int complain(const std::string& text) {

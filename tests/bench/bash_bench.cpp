@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +114,15 @@ class Ours {
   Bash bash_;
 };
 
+/// On one processor both pay the same for waking the other side; on several, the scheduler's choice of one
+/// for each process would count for more than what is measured.
+void stay_on_one_processor() {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(std::max(0, ::sched_getcpu())), &one);
+  ::sched_setaffinity(0, sizeof one, &one);
+}
+
 using Times = std::vector<double>;  // microseconds
 
 void measure(Times& times, int calls, const auto& call) {
@@ -134,6 +144,7 @@ int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 20;
   const int calls = argc > 2 ? std::atoi(argv[2]) : 200;
   if (rounds < 1 || calls < 1) return std::cerr << "usage: bash_bench [ROUNDS [CALLS]]\n", 2;
+  stay_on_one_processor();
   Ours ours("/tmp");
   BarePipe bare;
   std::cout << fmt::format("{} rounds of {} calls each, microseconds a call\n", rounds, calls)

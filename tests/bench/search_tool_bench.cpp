@@ -23,6 +23,7 @@
 #include "tests/bench/search_patterns.hpp"
 #include "tools/glob.hpp"
 #include "tools/grep.hpp"
+#include "tools/prompt_thread.hpp"
 #include "tools/spill.hpp"
 #include "tools/workspace.hpp"
 
@@ -141,6 +142,7 @@ int main(int argc, char** argv) {
   const int rounds = argc > 2 ? std::stoi(argv[2]) : 7;
   const unsigned threads = std::max(2u, std::thread::hardware_concurrency());
   boost::asio::thread_pool pool(threads);
+  wake_promptly();
   const Workspace workspace = Workspace::open(root, {}).value();
   const auto spilled =
       std::filesystem::temp_directory_path() / fmt::format("search-tool-bench.{}", ::getpid());

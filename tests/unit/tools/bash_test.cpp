@@ -158,6 +158,18 @@ TEST_CASE("bash: restart gives a shell as at the start") {
   CHECK(lane.call({{"restart", true}, {"command", "echo both"}}).text == "both\n");
 }
 
+TEST_CASE("bash: what a builtin writes to the shell's own descriptors ends no command") {
+  Lane lane;
+  lane.text("kept=yes");
+  // While a command runs, bash keeps copies of its own descriptors at 10 and above: the pipe that tells the
+  // end of a command is one of them.
+  const auto answer = lane.text(
+      "for fd in {10..12}; do echo 7 >&$fd; printf 0 >&$fd; printf '%0200d\\n0' 3 >&$fd; done 2>/dev/null;"
+      " sleep 0.3; echo end");
+  CHECK(answer == "end\n");
+  CHECK(lane.text("echo $kept") == "yes\n");
+}
+
 TEST_CASE("bash: output that looks like our own framing is only output") {
   Lane lane;
   CHECK(lane.text("printf '0\\0declare -x A=\"b\"\\0'; echo; echo '#'; echo real") ==
