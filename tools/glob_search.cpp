@@ -112,8 +112,7 @@ class Matcher final : public WalkVisitor {
 GlobHits glob(const GlobPattern& pattern, const SearchPlace& place, const Deadline& deadline,
               std::size_t max_kept) {
   Shared shared{.mutex = {}, .newest = Newest(max_kept)};
-  Walk walk({.root = place.fd.get(), .outer = place.outer, .pool = place.pool, .threads = place.threads},
-            deadline);
+  Walk walk({.root = place.fd.get(), .outer = place.outer, .threads = place.threads}, deadline);
   const auto make = [&] { return std::make_unique<Matcher>(pattern, max_kept, shared); };
   walk.run(make);
   const bool all = walk.run_ignored(make, kMaxIgnored);

@@ -19,6 +19,8 @@ namespace {
 // Files that a thread takes at once: enough to be seldom in each other's way, few enough to end together.
 constexpr std::size_t kMaxFilesAtOnce = 32;
 constexpr std::size_t kSharesOfThread = 32;
+// Files that a thread searches in less time than another one takes to wake.
+constexpr std::size_t kAlone = 16;
 // A chunk over this size is handed on before its files are done.
 constexpr std::size_t kMaxChunk = 1024 * 1024;
 // Entries of ignored directories that are counted to say how many files were left out; some 50 ms.
@@ -198,13 +200,12 @@ GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadli
   GrepCounts counts;
   // Listing an endless tree may not take all the time, or nothing would be found.
   const Deadline listing = deadline.half();
-  Walk walk({.root = place.fd.get(), .outer = place.outer, .pool = place.pool, .threads = place.threads},
-            listing);
+  Walk walk({.root = place.fd.get(), .outer = place.outer, .threads = place.threads}, listing);
   const FileList list = FileList::collect(walk, deadline, counts.ignored);
   const bool all_listed = !listing.has_cut();
   std::atomic<std::uint64_t> next = 0;
   std::mutex mutex;
-  fan_out(place.pool, place.threads, [&](unsigned) {
+  fan_out(list.files().size() > kAlone ? place.threads : 1, [&](unsigned) {
     const GrepCounts own = Worker(search, place, deadline, list).run(next, output);
     const std::scoped_lock lock(mutex);
     add_up(counts, own);

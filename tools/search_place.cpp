@@ -36,7 +36,6 @@ std::expected<SearchPlace, PathError> open_search_place(const SearchOptions& opt
                     .directory = S_ISDIR(status.st_mode),
                     .path = std::move(opened->path),
                     .outer = {},
-                    .pool = options.pool,
                     .threads = options.threads};
   if (place.directory) {
     auto user = read_user_excludes(

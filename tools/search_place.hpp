@@ -18,9 +18,9 @@ class Workspace;
 /// What glob and grep need from the one who makes them.
 struct SearchOptions {
   const Workspace* workspace = nullptr;  // outlives the tool
-  boost::asio::any_io_executor pool;     // its threads search
+  boost::asio::any_io_executor pool;     // a thread of it searches
   Limits limits;
-  unsigned threads = 1;         // of the pool, that one search may take
+  unsigned threads = 1;         // that one search may take, that one included
   std::string home;             // of the user whose git configuration counts; "" is none
   std::string xdg_config;       // XDG_CONFIG_HOME; "" is .config in `home`
   SpillStore* spill = nullptr;  // outlives the tool; null: what doesn't fit is only counted
@@ -32,7 +32,6 @@ struct SearchPlace {
   bool directory = true;
   std::string path;  // absolute, as results show it
   OuterScope outer;  // the rules above it
-  boost::asio::any_io_executor pool;
   unsigned threads = 1;
 
   /// `path` with what lies below it.

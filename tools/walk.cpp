@@ -16,7 +16,7 @@ constexpr unsigned kEntriesPerLook = 1024;
 // Entries of a directory that are kept at once; some 400 KB. Few directories have more.
 constexpr std::size_t kMaxListed = 16 * 1024;
 // Directories that one thread reads before it asks for help: in less time than another one takes to wake.
-constexpr std::size_t kAlone = 16;
+constexpr std::size_t kAlone = 32;
 
 }  // namespace
 
@@ -84,7 +84,7 @@ bool Walk::run_ignored(const MakeVisitor& make, std::int64_t max_entries) {
 void Walk::walk(const MakeVisitor& make, bool ignored) {
   if (drain(*make(), ignored, kAlone)) return;
   constexpr auto kAll = std::numeric_limits<std::size_t>::max();
-  fan_out(options_.pool, options_.threads, [&](unsigned) { drain(*make(), ignored, kAll); });
+  fan_out(options_.threads, [&](unsigned) { drain(*make(), ignored, kAll); });
 }
 
 bool Walk::drain(WalkVisitor& visitor, bool ignored, std::size_t most) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/any_io_executor.hpp>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -42,7 +41,6 @@ class Walk {
   struct Options {
     int root = -1;     // a directory, kept open by the caller
     OuterScope outer;  // the rules that hold there
-    boost::asio::any_io_executor pool;
     unsigned threads = 1;
   };
 

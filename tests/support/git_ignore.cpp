@@ -40,7 +40,7 @@ std::map<std::string, bool> walk_with_rules(const std::filesystem::path& root, c
   const UniqueFd fd(::open(root.c_str(), O_RDONLY | O_DIRECTORY));
   auto user = read_user_excludes({.home = home, .xdg_config = "", .system = ""});
   auto outer = read_outer_scope(root.string(), std::move(user), [](const auto&) { return UniqueFd(); });
-  Walk walk({.root = fd.get(), .outer = std::move(outer), .pool = {}, .threads = 1}, deadline);
+  Walk walk({.root = fd.get(), .outer = std::move(outer), .threads = 1}, deadline);
   const auto make = [&] { return std::make_unique<Recorder>(files); };
   walk.run(make);
   if (!walk.run_ignored(make, 10'000'000)) throw std::runtime_error("more ignored files than were looked at");

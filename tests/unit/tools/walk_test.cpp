@@ -27,7 +27,6 @@ std::vector<std::string> listed(const SearchTools& tree, unsigned threads, std::
   const UniqueFd fd(::open(tree.root.c_str(), O_RDONLY | O_DIRECTORY));
   Walk walk({.root = fd.get(),
              .outer = {.scope = std::make_shared<IgnoreScope>(), .prefix = ""},
-             .pool = tree.options.pool,
              .threads = threads},
             deadline);
   std::uint64_t count = 0;
@@ -152,7 +151,7 @@ TEST_CASE("walk: a stop is seen in the middle of a directory") {
   std::stop_source stop;
   const Deadline deadline(stop.get_token(), {});
   const UniqueFd fd(::open(tree.root.c_str(), O_RDONLY | O_DIRECTORY));
-  Walk walk({.root = fd.get(), .outer = {}, .pool = {}, .threads = 1}, deadline);
+  Walk walk({.root = fd.get(), .outer = {}, .threads = 1}, deadline);
   std::size_t files = 0;
   walk.run([&] { return std::make_unique<StopAtFile>(stop, files); });
   CHECK(files >= 1000);
@@ -166,7 +165,7 @@ TEST_CASE("walk: a deadline that has passed ends it") {
   stop.request_stop();
   const Deadline deadline(stop.get_token(), {});
   const UniqueFd fd(::open(tree.root.c_str(), O_RDONLY | O_DIRECTORY));
-  Walk walk({.root = fd.get(), .outer = {}, .pool = tree.options.pool, .threads = 2}, deadline);
+  Walk walk({.root = fd.get(), .outer = {}, .threads = 2}, deadline);
   std::uint64_t ignored = 0;
   CHECK(FileList::collect(walk, deadline, ignored).files().empty());
 }
