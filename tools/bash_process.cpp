@@ -82,19 +82,17 @@ void close_all_between(unsigned first, unsigned last) {
   // First above all targets, so that none of them is overwritten before its turn.
   const auto lift = [&](int fd) { return ::fcntl(fd, F_DUPFD, 100); };
   const int control = lift(setup.control);
-  const int status = lift(setup.status);
-  const int output = lift(setup.output);
-  const int command = lift(setup.command);
-  const int exports = lift(setup.exports);
   const int report = lift(setup.report);
-  const int null = ::open("/dev/null", O_RDWR);
-  if (null < 0 || ::dup2(control, 0) < 0 || ::dup2(null, 1) < 0 || ::dup2(null, 2) < 0 ||
-      ::dup2(status, kStatusFd) < 0 || ::dup2(output, kOutputFd) < 0 || ::dup2(command, kCommandFd) < 0 ||
-      ::dup2(exports, kExportsFd) < 0 || ::dup2(report, 3) < 0)
-    fail();
+  const int null = lift(::open("/dev/null", O_RDWR));
+  const std::array privates{lift(setup.status), lift(setup.output), lift(setup.command), lift(setup.exports),
+                            null};
+  if (::dup2(control, 0) < 0 || ::dup2(null, 1) < 0 || ::dup2(null, 2) < 0 || ::dup2(report, 3) < 0) fail();
+  int next = kFirstPrivateFd;
+  for (const int fd : privates)
+    if (::dup2(fd, next++) < 0) fail();
   ::fcntl(3, F_SETFD, FD_CLOEXEC);
-  close_all_between(4, kStatusFd - 1);
-  close_all_between(kExportsFd + 1, ~0U);
+  close_all_between(4, kFirstPrivateFd - 1);
+  close_all_between(static_cast<unsigned>(next), ~0U);
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY);
   if (score >= 0) {
     [[maybe_unused]] const ssize_t written = ::write(score, kOomScore.data(), kOomScore.size());
@@ -139,8 +137,9 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   };
   auto control = Pipe::make();
   auto status = Pipe::make();
+  auto exports = Pipe::make();
   auto report = Pipe::make();
-  if (!control || !status || !report) return failed("make", "pipes for the shell", errno);
+  if (!control || !status || !exports || !report) return failed("make", "pipes for the shell", errno);
 
   // Orphans of the session come to us instead of to init, so that they can be found and reaped.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -158,7 +157,7 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
                          .status = status->write.get(),
                          .output = start.output,
                          .command = start.command,
-                         .exports = start.exports,
+                         .exports = exports->write.get(),
                          .report = report->write.get(),
                          .parent = ::getpid(),
                          .tag = start.tag};
@@ -176,7 +175,8 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
     if (::access(kBash, X_OK) != 0) return failed("start", kBash, reason);
     return failed("start the shell in", start.directory, reason);
   }
-  return BashProcess{pid, std::move(control->write), std::move(control->read), std::move(status->read)};
+  return BashProcess{pid, std::move(control->write), std::move(control->read), std::move(status->read),
+                     std::move(exports->read)};
 }
 
 std::uint64_t tag_family() {

@@ -11,18 +11,16 @@
 
 namespace sandbox_worker::tools {
 
-/// Where bash finds its private descriptors: above those that scripts name, below those that bash picks last.
-inline constexpr int kStatusFd = 90;
-inline constexpr int kOutputFd = 91;
-inline constexpr int kCommandFd = 92;
-inline constexpr int kExportsFd = 93;
+/// Where bash finds its private descriptors, in this order: the status pipe, the pipe for what commands
+/// print, the memory file with a command's text, the pipe for the exported variables, and /dev/null for
+/// reading and writing. All stay open when bash executes a program, unless it moves them; see Shell.
+inline constexpr int kFirstPrivateFd = 80;
 
 struct BashStart {
   std::string directory;
   const Environment& environment;
   std::uint64_t tag = 0;   // see process_tag
   int command = -1;        // the memory file with a command's text
-  int exports = -1;        // the memory file for the exported variables
   int output = -1;         // the pipe for what commands print
   int control_group = -1;  // the directory of a group to start in; -1: ours
 };
@@ -32,6 +30,7 @@ struct BashProcess {
   UniqueFd control;          // write end of its standard input
   UniqueFd control_waiting;  // the other end: tells what it hasn't read yet, and keeps SIGPIPE away
   UniqueFd status;           // read end of its status pipe
+  UniqueFd exports;          // read end of the pipe for the exported variables
 };
 
 /// Starts one bash in a session of its own, with default signals, no other descriptors, a high OOM score, and

@@ -18,13 +18,19 @@ std::string_view cause(const CallEnding& ending) {
   return ending.by_sigkill() && ending.out_of_memory ? "; killed: out of memory" : "";
 }
 
+/// Bash itself isn't stopped, or its state would be lost: it runs what is behind the stopped program.
+std::string_view went_on_words(const CallEnding& ending) {
+  return ending.kind == CallEnding::Kind::ended ? ", and bash went on with whatever follows it in the command"
+                                                : "";
+}
+
 std::string stop_words(const CallEnding& ending) {
   switch (ending.stop) {
     case StopReason::timeout:
       return fmt::format(
-          "[timed out after {}: what ran in the foreground was stopped, the output above is what came so "
+          "[timed out after {}: what ran in the foreground was stopped{}; the output above is what came so "
           "far]",
-          time_words(ending.limit));
+          time_words(ending.limit), went_on_words(ending));
     case StopReason::interrupt:
       return "[interrupted; may have taken effect]";
     case StopReason::none:
@@ -62,7 +68,8 @@ std::string death_words(const CallEnding& ending, const NextShell& next) {
 
 std::string stuck_words(const CallEnding& ending, const NextShell& next) {
   if (ending.stop != StopReason::none)
-    return fmt::format("[the shell itself was busy, so it was ended as well; {}]", lost_words(next));
+    return fmt::format("[the shell itself was busy or went on, so it was ended as well; {}]",
+                       lost_words(next));
   return fmt::format(
       "[the shell no longer takes commands (set -n, or its private descriptors were closed) and was ended; "
       "{}]",

@@ -41,6 +41,10 @@ using Kind = CallEnding::Kind;
 constexpr auto kTimeoutStep = std::chrono::seconds(2);
 constexpr auto kInterruptStep = milliseconds(300);
 
+/// After INT, for a shell that goes on to the next command: enough to tidy up, too little for a loop's
+/// rounds.
+constexpr auto kGoesOn = milliseconds(300);
+
 /// How often processes that are being stopped are looked at again.
 constexpr auto kStopPoll = milliseconds(20);
 
@@ -235,16 +239,24 @@ asio::awaitable<StopReason> BashSession::wait_until(Clock::time_point deadline) 
   co_return StopReason::none;
 }
 
-/// INT, TERM and KILL to the foreground, and at last the end of the shell. Someone who interrupts a call
-/// whose time is up is in a hurry: the stage that runs is cut then, and so is each that follows.
+/// INT, TERM and KILL to the foreground, and at last the end of the shell; at once where that goes on to
+/// further programs of the command. Someone who interrupts a call whose time is up is in a hurry: the stage
+/// that runs is cut then, and so is each that follows.
 asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
   Foreground foreground(shell_->pid(), jobs_);
+  const auto first = Clock::now();
   for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
     const auto begun = Clock::now();
     while (!ending_) {
       const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
       if (Clock::now() - begun >= (hurry ? kInterruptStep : milliseconds(kTimeoutStep))) break;
       foreground.signal(signal);
+      if (foreground.went_on() && Clock::now() - first >= kGoesOn) {
+        ::kill(shell_->pid(), SIGSTOP);  // or it would start the next one meanwhile
+        foreground.signal(SIGKILL);
+        finish(Kind::stuck, 0);
+        break;
+      }
       wake_.expires_after(kStopPoll);
       co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
     }

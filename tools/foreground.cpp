@@ -38,10 +38,16 @@ std::vector<pid_t> Foreground::find() {
 }
 
 void Foreground::signal(int number) {
+  if (number_ == 0) {
+    const auto children = children_of(shell_);
+    first_.insert(children.begin(), children.end());
+  }
   if (std::exchange(number_, number) != number) signalled_.clear();
-  for (const pid_t child : find())
-    for (const pid_t pid : with_descendants(child))
-      if (signalled_.insert(pid).second) ::kill(pid, number);
+  for (const pid_t child : find()) {
+    if (!signalled_.insert(child).second) continue;
+    went_on_ = went_on_ || !first_.contains(child);
+    for (const pid_t pid : with_descendants(child)) ::kill(pid, number);
+  }
 }
 
 }  // namespace sandbox_worker::tools

@@ -16,9 +16,13 @@ class Foreground {
   /// `earlier`: the jobs from before the call. It must live as long as this.
   Foreground(pid_t shell, const Jobs& earlier) : shell_(shell), earlier_(earlier) {}
 
-  /// Sends the signal, to each process once. To be called every few milliseconds. SIGINT is kept from those
-  /// whose death by it would be the shell's own.
+  /// Sends the signal once to each child and to what is below it then: what a child starts in answer, to tidy
+  /// up, is its own. To be called every few milliseconds. SIGINT is kept from those whose death by it would
+  /// be the shell's own.
   void signal(int number);
+
+  /// Whether the shell has begun something that was not there at the first signal.
+  bool went_on() const noexcept { return went_on_; }
 
  private:
   std::vector<pid_t> find();
@@ -26,8 +30,10 @@ class Foreground {
   const pid_t shell_;
   const Jobs& earlier_;
   int number_ = 0;
-  std::set<pid_t> signalled_;  // with number_
-  std::set<pid_t> young_;      // just forked when they were first seen
+  std::set<pid_t> signalled_;  // children, with number_
+  std::set<pid_t> first_;      // children at the first signal, jobs too
+  bool went_on_ = false;
+  std::set<pid_t> young_;  // just forked when they were first seen
 };
 
 }  // namespace sandbox_worker::tools

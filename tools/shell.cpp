@@ -32,39 +32,52 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
+/// Moves the private descriptors to 90 and above, so that no program inherits them. Bash closes on execution
+/// what is copied from a descriptor that is closed then, and its own copy of one that is closed for the time
+/// of an eval is such a one: at 10, as nothing else is open yet.
+constexpr std::string_view kFirstLines =
+    "\\shopt -s expand_aliases\n"
+    "\\eval '\\exec 90>&10' 80>&-\n"
+    "\\eval '\\exec 91>&10' 81>&-\n"
+    "\\eval '\\exec 92<&10' 82<&-\n"
+    "\\eval '\\exec 93>&10' 83>&-\n"
+    "\\eval '\\exec 94<&10' 84<&-\n"
+    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&-\n";
+
 /// Runs the command in the memory file. The redirections belong to eval: bash keeps close-on-exec copies of
-/// its own descriptors meanwhile and puts them back afterwards, whatever `exec` did to 0, 1 and 2, and traces
-/// of these lines go to /dev/null. No variable, loop or function is used, so that `set`, `break` and `return`
-/// see none. Standard input is bash's own /dev/null, open for writing too, as bash never does for its
-/// background jobs: see has_background_input.
+/// its own descriptors 0, 1 and 2 meanwhile, above those that they are redirected to, and puts them back
+/// afterwards, whatever `exec` did to them; traces of these lines go to /dev/null. No variable, loop or
+/// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
+/// writing too, as bash never opens it for its background jobs: see has_background_input.
 ///
-/// The second eval keeps the exported variables and then tells the end, with a word that the command can't
-/// know: a builtin can write to the copies too. It needs all that the next command will need: where that is
-/// spoilt (a closed descriptor, a disabled builtin) nothing is told, and the call that did it is the one that
-/// hears of it. The comment at the end is read only when bash is done with the line before; see Shell::tick.
-/// Short, as bash reads it byte by byte, with a system call for each.
+/// The second eval hands over the exported variables and then tells the end, with a word that the command
+/// can't know: a builtin can write to these descriptors too. It needs all that the next command will need:
+/// where that is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is told, and the
+/// call that did it is the one that hears of it. Its redirections go downwards, as a copy of bash's own takes
+/// the lowest free descriptor above the one named. Its last argument is what the next command finds in `$_`.
+/// The comment at the end is read only when bash is done with the line before; see Shell::tick. Short, as
+/// bash reads it byte by byte, with a system call for each.
 constexpr std::string_view kRunLines =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
-    "\\builtin eval \"\\builtin export -p;\\builtin echo {} $? >&90\" >&93 95<&92 96>&91\n"
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&91 2>&91;"
+    "\\builtin eval \"\\builtin export -p;\\builtin echo {} $? >&90\" \"${{-:LINENO=1:0}}\""
+    " <&94 >&93 <&92 <&91\n"
     "#\n";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold the status; in that mode no function
 /// hides the special builtin `unset`; leaving it clears options that are set again.
 constexpr std::string_view kGuardedRunLines =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&2 >&91 2>&1 90>&- 91>&- 92<&- 93>&-;"
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&91 2>&91;"
     "POSIXLY_CORRECT=1$?;\\unset -f builtin;"
     "\\builtin eval \"\\unset POSIXLY_CORRECT;\\builtin shopt -s expand_aliases;"
     "\\builtin shopt -u inherit_errexit;\\builtin export -p;\\builtin echo {} ${{POSIXLY_CORRECT#1}} >&90\""
-    " >&93 95<&92 96>&91\n"
+    " \"${{-:LINENO=1:0}}\" <&94 >&93 <&92 <&91\n"
     "#\n";
 
 bool may_define_builtin(std::string_view command) {
   const auto has = [&](std::string_view part) { return command.find(part) != std::string_view::npos; };
   return has("builtin") && (has("()") || has("( )") || has("function"));
 }
-
-constexpr std::string_view kFirstLine = "\\shopt -s expand_aliases\n";
 
 /// A word and a status are shorter; whatever else a command may write there is dropped.
 constexpr std::size_t kMaxRecord = 100;
@@ -74,15 +87,11 @@ constexpr auto kTick = std::chrono::milliseconds(100);
 
 /// The kernel gives no program more (a quarter of the stack's limit, usually 2 MiB), so larger exports serve
 /// nobody and are not kept.
-constexpr off_t kMaxExports = 2 * 1024 * 1024;
+constexpr std::size_t kMaxExports = 2 * 1024 * 1024;
 
-/// A memory file of a fixed size for two sets of exported variables and what shows that one is too large.
-UniqueFd make_exports_file() {
-  UniqueFd file(::memfd_create("exports", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (file && ::ftruncate(file.get(), 2 * kMaxExports + 4096) == 0)
-    ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
-  return file;
-}
+/// Room for exported variables that bash writes before it tells the end; where that is too little, tick()
+/// makes more. What any process may ask for.
+constexpr int kExportsPipe = 1024 * 1024;
 
 std::set<pid_t>& shells() {
   static std::set<pid_t> pids;
@@ -163,13 +172,11 @@ std::expected<std::shared_ptr<Shell>, std::string> Shell::start(const ShellOptio
 std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   over_ = true;  // until there is a process
   command_.reset(::memfd_create("command", MFD_CLOEXEC));
-  exports_file_ = make_exports_file();
-  if (!command_ || !exports_file_) return system_error_text("make", "memory files for the shell", errno);
+  if (!command_) return system_error_text("make", "a memory file for the shell", errno);
   auto started = start_bash({.directory = options.directory,
                              .environment = options.environment,
                              .tag = options.tag,
                              .command = command_.get(),
-                             .exports = exports_file_.get(),
                              .output = options.output,
                              .control_group = options.control_group});
   if (!started) return started.error();
@@ -180,22 +187,22 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   control_waiting_ = std::move(started->control_waiting);
   set_nonblocking(control_.get());
   set_nonblocking(started->status.get());
+  exports_pipe_ = std::move(started->exports);
+  set_nonblocking(exports_pipe_.get());
+  ::fcntl(exports_pipe_.get(), F_SETPIPE_SZ, kExportsPipe);
   status_.assign(started->status.release());
 #ifdef SYS_pidfd_open
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
   if (process >= 0) process_.assign(process);
 #endif
-  if (::write(control_.get(), kFirstLine.data(), kFirstLine.size()) < 0)
+  if (::write(control_.get(), kFirstLines.data(), kFirstLines.size()) < 0)
     return system_error_text("write to", "the shell", errno);
   return std::nullopt;
 }
 
 bool Shell::run(std::string_view command) {
   if (over_ || !put(command_.get(), command)) return false;
-  // Bash has the same description of the file, so this says where it will write. The set of the command
-  // before stays until this command has ended.
-  exports_half_ = 1 - exports_half_;
-  if (::lseek(exports_file_.get(), exports_half_ * kMaxExports, SEEK_SET) < 0) return false;
+  incoming_exports_.clear();
   word_ = random_word();
   const auto lines =
       may_define_builtin(command) ? fmt::format(kGuardedRunLines, word_) : fmt::format(kRunLines, word_);
@@ -253,19 +260,26 @@ void Shell::take_status(std::string_view bytes) {
     if (!running_ || !status) continue;
     running_ = false;
     tick_.cancel();
-    exports_size_ = ::lseek(exports_file_.get(), 0, SEEK_CUR) - exports_half_ * kMaxExports;
-    kept_half_ = exports_half_;
+    read_exports();
+    exports_ = std::exchange(incoming_exports_, {});
     if (auto directory = working_directory_of(pid_); !directory.empty()) directory_ = std::move(directory);
     events_.ended(*status);
   }
 }
 
+/// As much as has come; of what is too large only that it is so.
+void Shell::read_exports() {
+  std::array<char, 16 * 1024> buffer;
+  ssize_t count = 0;
+  while ((count = ::read(exports_pipe_.get(), buffer.data(), buffer.size())) > 0) {
+    if (incoming_exports_.size() > kMaxExports) continue;
+    incoming_exports_.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+}
+
 std::optional<std::string> Shell::exports() const {
-  if (exports_size_ > kMaxExports) return std::nullopt;
-  std::string text(static_cast<std::size_t>(std::max<off_t>(exports_size_, 0)), '\0');
-  const ssize_t count = ::pread(exports_file_.get(), text.data(), text.size(), kept_half_ * kMaxExports);
-  text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-  return text;
+  if (exports_.size() > kMaxExports) return std::nullopt;
+  return exports_;
 }
 
 void Shell::watch_process() {
@@ -294,6 +308,7 @@ void Shell::tick() {
     reap_orphans();  // a long command may leave very many
     self->check_process();
     if (self->over_ || !self->running_) return;
+    self->read_exports();  // bash may wait for room
     // The comment after the command's line has been read, so bash is done with it; but no status came.
     if (bytes_waiting(self->control_waiting_.get()) == 0 &&
         bytes_waiting(self->status_.native_handle()) == 0) {

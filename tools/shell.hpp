@@ -67,6 +67,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void wait_for_status();
   void read_status();
   void take_status(std::string_view bytes);
+  void read_exports();
   void end_reports();
   void watch_process();
   void tick();
@@ -80,17 +81,16 @@ class Shell : public std::enable_shared_from_this<Shell> {
   int lines_size_ = 0;  // of what was written for the last command
   bool over_ = false;
   UniqueFd command_;          // memory file with the command's text
-  UniqueFd exports_file_;     // the same for exported variables, in two halves that take turns
+  UniqueFd exports_pipe_;     // read end
   UniqueFd control_;          // write end: one line makes bash run what the memory file holds
   UniqueFd control_waiting_;  // bash's end
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  std::string word_;      // that tells the last command's end
-  std::string record_;    // of the status pipe, as far as it has come
-  int exports_half_ = 0;  // of the file, for the running command
-  int kept_half_ = 0;     // of the last one that ended
-  off_t exports_size_ = 0;
+  std::string word_;              // that tells the last command's end
+  std::string record_;            // of the status pipe, as far as it has come
+  std::string exports_;           // when the last command ended
+  std::string incoming_exports_;  // of the running one
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

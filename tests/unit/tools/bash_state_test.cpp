@@ -91,13 +91,19 @@ TEST_CASE("bash: what a call sets lasts, and the next call's answer is its own")
       {"set -- a 'b c'; shift 0", "ok\n", "echo $# $2", "2 b c\n", "set --"},
       {"exec 3>three 4<three; echo x >&3", "ok\n", "cat <&4", "x\n", "exec 3>&- 4<&-; rm three"},
       {"exec 200>lock; flock 200", "ok\n", "echo x >&200; cat lock", "x\n", "exec 200>&-"},
-      {"exec 90>&- 91>&- 92>&- 93>&-", "ok\n", "echo y", "y\n", ":"},
+      {"exec 10>lock; flock 10 && echo locked >&10", "ok\n", "cat lock; echo more >&10", "locked\n",
+       "exec 10>&-; rm lock"},
+      {"for fd in {3..89}; do eval \"exec $fd>&-\"; done", "ok\n", "echo y", "y\n", ":"},
       {"exec >file 2>&1; echo lost", "ok\n", "cat file", "lost\n", "rm file"},
       {"exec <&- >&- 2>&-", "ok\n", "cat; echo $?", "0\n", ":"},
       {"readonly locked=1; export locked", "ok\n", "env | grep ^locked", "locked=1\n", ":"},
       {"declare -n ref=E2; ref=r; enable -n help", "ok\n", "echo $E2; help",
        "r\nbash: line 1: help: command not found\n[exit status 127]", "unset -n ref"},
       {"hash -r; ulimit -c 0; ulimit -n 512", "ok\n", "ulimit -n", "512\n", ":"},
+      {"ulimit -n 64", "ok\n", "ulimit -n", "64\n", ":"},
+      {"trap '' XFSZ; ulimit -f 0", "ok\n", "ulimit -f", "0\n", ":"},
+      {"ulimit -f 0; export LARGE=$(printf '%05000d' 0)", "ok\n", "echo ${#LARGE}", "5000\n", "unset LARGE"},
+      {"echo one two", "ok\n", ":", "", "echo \"[$_]\" | grep -x '\\[\\]'"},
       {"mkdir gone; cd gone; rmdir ../gone", "ok\n", "echo here", "here\n", "cd /"},
   };
   for (const auto& row : rows) {
@@ -127,7 +133,13 @@ TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call
            Row{"echo out; set -n", unusable},
            Row{close_all, "[the shell "},
 
-           Row{"echo out; ulimit -n 64", "[the shell "},
+           Row{"echo out; ulimit -n 5", unusable},
+           Row{"echo out; exec 90>&-", unusable},
+           Row{"echo out; exec 91>&-", unusable},
+           Row{"echo out; exec 92>&-", unusable},
+           Row{"echo out; exec 93>&-", unusable},
+           Row{"echo out; exec 94>&-", unusable},
+           Row{"echo out; readonly LINENO", unusable},
            Row{"echo out; enable -n eval", unusable},
            Row{"echo out; enable -n echo", unusable},
            Row{"echo out; enable -n builtin", unusable},
@@ -138,7 +150,7 @@ TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call
            Row{"echo out; exec sleep 0", ended},
            Row{"echo out; trap 'kill -9 $$' EXIT; exit", "[the shell was ended by SIGKILL"},
        }) {
-    CAPTURE(row.command);
+    CAPTURE(std::string(row.command));
     Lane lane;
     lane.text("mkdir sub; cd sub; export E='two words'; plain=1");
     const std::string shell = lane.text("echo $BASHPID");

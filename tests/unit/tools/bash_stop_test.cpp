@@ -171,13 +171,36 @@ TEST_CASE("bash: a limit stops each command of a list, pipelines and substitutio
   }
 }
 
+TEST_CASE(
+    "bash: a shell that goes on after the limit says so, or is ended where it does not come to an end") {
+  Lane lane;
+  CHECK(contains(lane.call({{"command", "sleep 1000; touch next"}, {"timeout_ms", 200}}).text,
+                 "was stopped, and bash went on with whatever follows it in the command; the output"));
+  const auto begun = std::chrono::steady_clock::now();
+  const auto answer =
+      lane.call({{"command", "while :; do echo round; sleep 0.5; done"}, {"timeout_ms", 200}});
+  CAPTURE(answer.text);
+  CHECK(contains(answer.text, "[the shell itself was busy or went on, so it was ended as well; "));
+  CHECK_FALSE(contains(answer.text, "went on with"));
+  CHECK(std::chrono::steady_clock::now() - begun < 2s);  // not all stages
+  CHECK(lane.text("echo alive") == "alive\n");
+}
+
+TEST_CASE("bash: what a stopped program starts to tidy up isn't stopped with it") {
+  Lane lane;
+  const auto answer =
+      lane.call({{"command", "bash -c 'trap \"sleep 0.3 && echo tidy; exit 1\" INT; sleep 1000'"},
+                 {"timeout_ms", 200}});
+  CHECK(answer.text.starts_with("tidy\n"));
+}
+
 TEST_CASE("bash: a job stays that the shell was waiting for when the time was up; that costs the shell") {
   Lane lane;
   const auto answer = lane.call_cancelled_at(
       "job", {{"command",
                "sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo $! >job; wait; echo no"}});
   CAPTURE(answer.text);
-  CHECK(contains(answer.text, "[the shell itself was busy, so it was ended as well; "));
+  CHECK(contains(answer.text, "[the shell itself was busy or went on, so it was ended as well; "));
   CHECK(runs(lane.pid_in("job")));
   CHECK(lane.text("echo alive") == "alive\n");
 }
