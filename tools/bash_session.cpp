@@ -114,11 +114,15 @@ std::optional<std::string> BashSession::start_shell() {
                      .output = pipe_->write_end(),
                      .control_group = group_ ? group_->directory() : -1};
   auto started = Shell::start(shell, events);
-  if (!started && next_.directory != options_.workdir) {  // the directory may be gone
-    shell.directory = next_.directory = options_.workdir;
+  const std::string wanted = next_.directory;
+  for (const std::string& other : {options_.workdir, std::string("/")}) {  // the directory may be gone
+    if (started || next_.directory == other) continue;
+    shell.directory = next_.directory = other;
     started = Shell::start(shell, events);
   }
   if (!started) return started.error();
+  if (next_.directory != wanted)
+    moved_ = fmt::format("[{} can't be entered; the shell began in {}]\n", wanted, next_.directory);
   shell_ = *std::move(started);
   sessions_.insert(shell_->pid());
   if (options_.on_shell) options_.on_shell(shell_->pid());
@@ -182,6 +186,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
     add_line(text,
              "[the shell ended after the last call; this is a fresh one, with directory and exported "
              "variables]\n");
+  if (const auto moved = std::exchange(moved_, {}); !moved.empty()) add_line(text, moved);
   CallEnding ending = *std::exchange(ending_, {});
   ending.stop = stop;
   ending.limit = limit;

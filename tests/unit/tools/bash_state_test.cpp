@@ -120,6 +120,15 @@ TEST_CASE("bash: what a call sets lasts, and the next call's answer is its own")
   }
 }
 
+TEST_CASE("bash: where the working directory is gone, the shell begins elsewhere and says so") {
+  Lane lane;
+  const std::string gone = lane.dir.path().string();
+  lane.text("export E=kept; rm -rf \"$PWD\"");
+  CHECK(contains(lane.text("exit 3"), "the next call gets a fresh shell in " + gone));
+  CHECK(lane.text("pwd; echo $E") == "[" + gone + " can't be entered; the shell began in /]\n/\nkept\n");
+  CHECK(lane.text("mkdir " + gone + "; pwd") == "/\n");
+}
+
 TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call that did it says so") {
   struct Row {
     const char* command;

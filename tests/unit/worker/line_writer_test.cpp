@@ -85,7 +85,8 @@ TEST_CASE("line writer: a pipe that nobody reads holds up neither the callers no
     CHECK(!writer.flush());
   }
   CHECK(std::chrono::steady_clock::now() - began < 5s);
-  // Its thread ends with the process, or when the reader goes; nobody knows when it has used the other end last.
+  // Its thread ends with the process, or when the reader goes; nobody knows when it has used the other end
+  // last.
   pipe.reader.reset();
   static_cast<void>(pipe.writer.release());
 }
