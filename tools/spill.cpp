@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -88,6 +89,7 @@ SpillStore::~SpillStore() {
 
 void SpillStore::remove() {
   const std::lock_guard lock(mutex_);
+  if (dropping_.valid()) dropping_.wait();
   for (const auto& entry : entries_) ::unlink(entry.path.c_str());
   ::rmdir(directory_.c_str());
 }
@@ -105,6 +107,19 @@ std::unique_ptr<SpillFile> SpillStore::create(std::string_view tool) {
   return nullptr;
 }
 
+/// On a thread of its own: freeing a large file takes the kernel up to tens of milliseconds, and output comes
+/// in on the main thread.
+void SpillStore::drop_oldest() {
+  const auto unlink = [path = entries_.front().path] { return ::unlink(path.c_str()); };
+  try {
+    dropping_ = std::async(std::launch::async, unlink);
+  } catch (const std::system_error&) {  // no thread to be had
+    unlink();
+  }
+  total_ -= entries_.front().size;
+  entries_.pop_front();
+}
+
 /// Makes room for `bytes` more of `path` by dropping older files; false when the file itself was dropped.
 bool SpillStore::reserve(const std::string& path, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
@@ -112,9 +127,7 @@ bool SpillStore::reserve(const std::string& path, std::uint64_t bytes) {
   while (total_ + bytes > limits_.in_all && !entries_.empty()) {
     const bool own = named(entries_.front());
     if (own) return false;
-    ::unlink(entries_.front().path.c_str());
-    total_ -= entries_.front().size;
-    entries_.pop_front();
+    drop_oldest();
   }
   const auto entry = std::find_if(entries_.begin(), entries_.end(), named);
   if (entry == entries_.end()) return false;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,6 +70,7 @@ class SpillStore {
   SpillStore(std::string directory, Limits limits);
   void adopt();
   bool reserve(const std::string& path, std::uint64_t bytes);
+  void drop_oldest();
 
   struct Entry {
     std::string path;
@@ -79,6 +81,7 @@ class SpillStore {
   std::mutex mutex_;           // guards everything below
   std::deque<Entry> entries_;  // oldest first
   std::uint64_t total_ = 0;
+  std::future<int> dropping_;  // of the file that was dropped last
   unsigned next_ = 1;
 };
 
