@@ -89,9 +89,10 @@ bool start(std::unique_ptr<Helper> helper) {
     if (CPU_COUNT(&others) > 0) ::pthread_attr_setaffinity_np(&attributes, sizeof others, &others);
   }
   pthread_t thread{};
-  const bool started = ::pthread_create(&thread, &attributes, help, helper.get()) == 0;
+  Helper* const argument = helper.release();  // help() has it from here on
+  const bool started = ::pthread_create(&thread, &attributes, help, argument) == 0;
+  if (!started) helper.reset(argument);
   ::pthread_attr_destroy(&attributes);
-  if (started) static_cast<void>(helper.release());  // help() has it now
   return started;
 }
 
