@@ -18,6 +18,15 @@ std::vector<std::string> take_command(std::vector<std::string>& arguments) {
   return command;
 }
 
+/// Ctrl-C reaches the worker itself; a request to end is passed on to it, and waited for on a thread.
+void leave_end_to_worker() {
+  ::signal(SIGINT, SIG_IGN);
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &term, nullptr);
+}
+
 constexpr const char* kAbout =
     R"(A stand-in for the service that a sandbox worker talks to, strict about its contract.
 
@@ -34,16 +43,10 @@ should; 2 wrong usage, or a script that can't be read. tests/session_server/READ
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Ctrl-C reaches the worker itself; a request to end is passed on to it, and waited for on a thread.
-  ::signal(SIGINT, SIG_IGN);
   ::signal(SIGPIPE, SIG_IGN);
-  sigset_t term;
-  sigemptyset(&term);
-  sigaddset(&term, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &term, nullptr);
-
   std::vector<std::string> arguments(argv + 1, argv + argc);
   const std::vector<std::string> command = take_command(arguments);
+  if (!command.empty()) leave_end_to_worker();
   session_server::PlayOptions options;
   std::string script;
   std::string workdir;

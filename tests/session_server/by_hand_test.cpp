@@ -1,0 +1,43 @@
+// The program itself, waiting for a worker that a person starts.
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "tests/session_server/session_folder.hpp"
+#include "tests/session_server/worker_process.hpp"
+
+using namespace session_server;
+using namespace std::chrono_literals;
+
+namespace {
+
+template <class Condition>
+bool poll(Condition condition) {
+  const auto give_up = std::chrono::steady_clock::now() + 15s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("play: without a worker, a signal ends the wait for one") {
+  for (const int number : {SIGINT, SIGTERM}) {
+    CAPTURE(number);
+    const SessionFolder folder(std::nullopt);
+    WorkerProcess program({.command = {TEST_SESSION, "play", SESSIONS_FOLDER "/hello.json"},
+                           .environment = {},
+                           .workdir = folder.workdir(),
+                           .log = folder.log(),
+                           .on_exit = [] {}});
+    REQUIRE(poll([&] { return folder.log_text().find("SANDBOX_WORKER_MAX_IDLE") != std::string::npos; }));
+    program.signal(number);
+    CHECK(poll([&] { return program.exited(); }));
+    CHECK(program.exit_code() == 128 + number);
+  }
+}
