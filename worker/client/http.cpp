@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using protocol::Request;
 
-std::optional<std::string_view> HttpResponse::header(std::string_view name) const {
+std::optional<std::string_view> find_header(const Headers& headers, std::string_view name) {
   for (const auto& [key, value] : headers) {
     if (same_header_name(key, name)) return value;
   }

@@ -37,13 +37,13 @@ struct HttpError {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+/// The value of the first header of that name, case ignored.
+std::optional<std::string_view> find_header(const Headers& headers, std::string_view name);
+
 struct HttpResponse {
   unsigned status = 0;
   Headers headers;
   std::string body;
-
-  /// The first header of that name, case ignored.
-  std::optional<std::string_view> header(std::string_view name) const;
 };
 
 /// An absolute http or https URL, taken apart. `prefix` is its path without a slash at the end.

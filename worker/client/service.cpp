@@ -7,7 +7,6 @@
 #include "protocol/history.hpp"
 #include "protocol/retry.hpp"
 #include "tools/offload.hpp"
-#include "worker/client/header_name.hpp"
 #include "worker/limits.hpp"
 #include "worker/wait.hpp"
 
@@ -40,16 +39,10 @@ Failure failure_of(const HttpError& error) {
   return failure;
 }
 
-std::optional<std::string_view> find(const Headers& headers, std::string_view name) {
-  for (const auto& [key, value] : headers) {
-    if (same_header_name(key, name)) return value;
-  }
-  return std::nullopt;
-}
-
 Failure failure_of(unsigned status, const Headers& headers, std::string_view body) {
-  const protocol::RetryHeaders retry{find(headers, "retry-after-ms"), find(headers, "retry-after"),
-                                     find(headers, "x-should-retry")};
+  const protocol::RetryHeaders retry{find_header(headers, "retry-after-ms"),
+                                     find_header(headers, "retry-after"),
+                                     find_header(headers, "x-should-retry")};
   const auto error = protocol::parse_service_error(body.substr(0, kMaxErrorBody));
   Failure failure;
   failure.status = status;
@@ -57,7 +50,7 @@ Failure failure_of(unsigned status, const Headers& headers, std::string_view bod
   failure.retry_after = protocol::requested_delay(retry, std::chrono::system_clock::now());
   failure.message = fmt::format("status {}", status);
   if (!error.message.empty()) failure.message += ": " + error.message;
-  if (const auto id = find(headers, "request-id"); id && id->size() < 200)
+  if (const auto id = find_header(headers, "request-id"); id && id->size() < 200)
     failure.message += fmt::format(" ({})", *id);
   return failure;
 }
@@ -120,7 +113,7 @@ asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> Service::open_stream() {
   auto stream = std::move(*opened);
   const unsigned status = stream->status();
   if (!protocol::is_success(status)) co_return std::unexpected(failure_of(status, stream->headers(), {}));
-  const auto type = find(stream->headers(), "content-type");
+  const auto type = find_header(stream->headers(), "content-type");
   if (!type || !type->starts_with("text/event-stream")) {
     Failure failure;
     failure.message = "the stream's answer is not an event stream";
