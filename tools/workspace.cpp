@@ -26,15 +26,16 @@ std::string absolute_name(const std::string& directory, const std::string& canon
   return text.empty() ? canonical : text;
 }
 
+std::string cannot_use(const std::string& directory, const std::string& why) {
+  return fmt::format("cannot use {} as a directory for tools: {}", directory, why);
+}
+
 std::expected<Root, std::string> open_root(const std::string& directory, Access access) {
-  const auto failed = [&](const std::string& why) {
-    return std::unexpected(fmt::format("cannot use {} as a directory for tools: {}", directory, why));
-  };
   std::error_code error;
   const auto canonical = fs::canonical(directory, error);
-  if (error) return failed(error.message());
+  if (error) return std::unexpected(cannot_use(directory, error.message()));
   UniqueFd fd(::open(canonical.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return failed(std::generic_category().message(errno));
+  if (!fd) return std::unexpected(cannot_use(directory, std::generic_category().message(errno)));
   return Root{.path = canonical.string(),
               .given = absolute_name(directory, canonical.string()),
               .fd = std::move(fd),
@@ -46,8 +47,9 @@ std::expected<Root, std::string> open_root(const std::string& directory, Access 
 std::expected<Workspace, std::string> Workspace::open(std::string workdir,
                                                       std::vector<std::string> allowed_roots) {
   Workspace workspace;
-  std::error_code ignored;  // whatever was wrong shows when it is opened
-  fs::create_directories(workdir, ignored);
+  std::error_code error;
+  fs::create_directories(workdir, error);
+  if (error) return std::unexpected(cannot_use(workdir, error.message()));
   if (auto added = workspace.add_root(std::move(workdir)); !added) return std::unexpected(added.error());
   for (auto& root : allowed_roots)
     if (auto added = workspace.add_root(std::move(root)); !added) return std::unexpected(added.error());

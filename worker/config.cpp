@@ -1,90 +1,30 @@
 #include "worker/config.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 
-#include "worker/client/error_text.hpp"
+#include "worker/client/proxy.hpp"
+#include "worker/client/trust.hpp"
 #include "worker/credentials.hpp"
+#include "worker/custom_headers.hpp"
 #include "worker/duration.hpp"
 #include "worker/env_file.hpp"
-#include "worker/option_table.hpp"
+#include "worker/help.hpp"
+#include "worker/settings.hpp"
 
 namespace sandbox_worker::worker {
 namespace {
 
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
-
-/// A sentence for the operator that names the variable and the flag.
-struct UsageError {
-  std::string text;
-};
-
-/// The values that flags, variables and foreign names give, before they are understood.
-class Settings {
- public:
-  Settings(std::map<std::string, std::vector<std::string>, std::less<>> flags, const Environment& environment)
-      : flags_(std::move(flags)), environment_(environment) {}
-
-  /// The flag's value, else the variable's; an empty variable counts as absent.
-  std::string text(std::string_view flag) const {
-    if (const auto found = flags_.find(flag); found != flags_.end()) return found->second.back();
-    return variable(option(flag).variable);
-  }
-  std::vector<std::string> list(std::string_view flag) const {
-    if (const auto found = flags_.find(flag); found != flags_.end()) return found->second;
-    std::vector<std::string> values;
-    const std::string joined = variable(option(flag).variable);
-    for (std::size_t begin = 0; begin < joined.size();) {
-      const auto end = std::min(joined.find(':', begin), joined.size());
-      if (end > begin) values.push_back(joined.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    return values;
-  }
-  bool has_flag(std::string_view flag) const { return flags_.contains(flag); }
-  std::string variable(std::string_view name) const {
-    const auto found = environment_.find(name);
-    return found == environment_.end() ? std::string() : found->second;
-  }
-
-  /// `understand(text, form)` gives nothing for a malformed value: an error in a name of ours, a warning in
-  /// another's.
-  template <class T, class Understand>
-  T value(std::string_view flag, T fallback, std::string_view expected, Understand understand) {
-    const Option& entry = option(flag);
-    if (const auto own = text(flag); !own.empty() || has_flag(flag)) {
-      if (const std::optional<T> found = understand(own, Form::as_ours)) return *found;
-      throw UsageError{
-          fmt::format("{} ({}): '{}' is not {}", entry.variable, entry.flag, one_line(own), expected)};
-    }
-    for (const ForeignName& name : entry.foreign) {
-      const auto found = environment_.find(name.name);
-      if (found == environment_.end() || (found->second.empty() && name.form != Form::seconds_or_off))
-        continue;
-      if (const std::optional<T> understood = understand(found->second, name.form)) return *understood;
-      warnings_.push_back(
-          fmt::format("{}='{}' is not {}; ignored", name.name, one_line(found->second), expected));
-    }
-    return fallback;
-  }
-
-  std::vector<std::string> take_warnings() { return std::move(warnings_); }
-
-  static const Option& option(std::string_view flag) {
-    return *std::ranges::find(option_table(), flag, &Option::flag);
-  }
-
- private:
-  const std::map<std::string, std::vector<std::string>, std::less<>> flags_;
-  const Environment& environment_;
-  std::vector<std::string> warnings_;
-};
 
 constexpr std::string_view kDurationForm = "a time such as 500ms, 60s or 5m (0: no limit)";
 
@@ -148,55 +88,81 @@ std::string last_name(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));
 }
 
-/// Ids go into URLs and log lines; the service's have only these.
-std::optional<std::string> id_in(std::string_view text, Form) {
-  const bool plain = !text.empty() && text.size() <= 256 && std::ranges::all_of(text, [](unsigned char c) {
-    return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-  });
-  return plain ? std::optional(std::string(text)) : std::nullopt;
+/// What another program's variable names may be no directory; whether one that we are to use can be used, or
+/// made, shows when it is opened.
+std::optional<std::string> directory_in(std::string_view text, Form form) {
+  std::optional<std::string> path = text_in(text, form);
+  if (form != Form::directory || !path) return path;
+  struct stat info{};
+  if (::stat(path->c_str(), &info) == 0) return S_ISDIR(info.st_mode) ? path : std::nullopt;
+  return errno == ENOENT || errno == EACCES ? path : std::nullopt;
 }
 
-/// ANTHROPIC_CUSTOM_HEADERS: one `Name: value` a line. What would break the request, or replace what the
-/// protocol needs, is left out with a warning.
-Headers custom_headers(std::string_view text, std::vector<std::string>& warnings) {
-  Headers headers;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    begin = end + 1;
-    while (line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
-    if (line.empty()) continue;
-    const auto colon = line.find(':');
-    std::string name(line.substr(0, colon));
-    std::string_view value = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
-    while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
+/// Ids go into URLs, file names and log lines; the service's have only these.
+bool is_id(std::string_view text) {
+  return text.size() <= 256 && !text.starts_with('.') && std::ranges::all_of(text, [](unsigned char c) {
+           return std::isalnum(c) || c == '_' || c == '-' || c == '.';
+         });
+}
+
+/// The message repeats no value: what stands there by mistake may be a secret.
+std::string id_in(const Settings& settings, std::string_view flag) {
+  auto value = settings.text(flag);
+  if (value.empty()) throw UsageError{Settings::name_of(flag) + " is not set"};
+  if (value.starts_with("sk-")) Settings::refuse_key(Settings::name_of(flag));
+  if (!is_id(value)) throw UsageError{Settings::name_of(flag) + ": not an id (letters, digits, _ - .)"};
+  return value;
+}
+
+/// A variable that has two spellings; the one in capitals counts first, an empty one as absent.
+struct EitherCase {
+  std::string name;
+  std::string value;
+
+  EitherCase(const Settings& settings, std::string capitals) : name(std::move(capitals)) {
+    value = settings.variable(name);
+    if (!value.empty()) return;
     std::ranges::transform(name, name.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
-    const bool is_token = !name.empty() && std::ranges::all_of(name, [&](unsigned char c) {
-      return std::isalnum(c) || kTokenMarks.contains(static_cast<char>(c));
-    });
-    const bool is_value = std::ranges::all_of(value, [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
-    constexpr std::string_view kReserved[] = {
-        "host",         "content-length", "transfer-encoding", "connection",     "authorization",
-        "content-type", "accept",         "x-api-key",         "anthropic-beta", "anthropic-version"};
-    if (colon == std::string_view::npos || !is_token || !is_value) {
-      warnings.emplace_back("ANTHROPIC_CUSTOM_HEADERS: a line that is not 'Name: value' is ignored");
-    } else if (std::ranges::find(kReserved, name) != std::end(kReserved)) {
-      warnings.push_back(fmt::format("ANTHROPIC_CUSTOM_HEADERS: {} is the worker's own; ignored", name));
-    } else {
-      headers.emplace_back(std::move(name), std::string(value));
-    }
+    value = settings.variable(name);
   }
-  return headers;
+};
+
+void read_proxies(const Settings& settings, Config& config) {
+  HttpOptions& http = config.http;
+  const EitherCase https(settings, "HTTPS_PROXY");
+  const EitherCase plain(settings, "HTTP_PROXY");
+  http.https_proxy = https.value;
+  http.http_proxy = plain.value;
+  http.no_proxy = EitherCase(settings, "NO_PROXY").value;
+  // The others may be meant for other programs.
+  const EitherCase& used = config.base_url.tls ? https : plain;
+  const auto proxy = choose_proxy(config.base_url, http);
+  if (!proxy) throw UsageError{fmt::format("{}: the proxy {}", used.name, proxy.error())};
+  if (*proxy && holds_key((*proxy)->host)) Settings::refuse_key(used.name);
 }
 
-std::string either_case(const Settings& settings, std::string name) {
-  auto value = settings.variable(name);
-  if (!value.empty()) return value;
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return settings.variable(name);
+/// A flag's file must be usable. SSL_CERT_FILE may be meant for other programs, and OpenSSL itself passes by
+/// one that isn't there.
+void read_certificates(Settings& settings, Config& config) {
+  HttpOptions& http = config.http;
+  http.ca_dir = settings.variable("SSL_CERT_DIR");
+  http.ca_file = settings.text("--ca-file");
+  if (!http.ca_file.empty()) {
+    if (const auto usable = check_ca_file(http.ca_file); !usable) {
+      throw UsageError{
+          fmt::format("{}: {}: {}", Settings::name_of("--ca-file"), http.ca_file, usable.error())};
+    }
+    config.command_ca_file = std::filesystem::absolute(http.ca_file).lexically_normal().string();
+    return;
+  }
+  const auto file = settings.variable("SSL_CERT_FILE");
+  if (file.empty()) return;
+  if (const auto usable = check_ca_file(file); usable) {
+    http.ca_file = file;
+  } else {
+    settings.warn(fmt::format("SSL_CERT_FILE: {}: {}; ignored", shown(file), usable.error()));
+  }
 }
 
 void read_network(Settings& settings, Config& config) {
@@ -209,12 +175,7 @@ void read_network(Settings& settings, Config& config) {
   http.write_timeout = duration("--write-timeout", http.write_timeout);
   http.response_timeout = duration("--response-timeout", http.response_timeout);
   config.stream_silence = duration("--stream-silence", config.stream_silence);
-  http.https_proxy = either_case(settings, "HTTPS_PROXY");
-  http.http_proxy = either_case(settings, "HTTP_PROXY");
-  http.no_proxy = either_case(settings, "NO_PROXY");
-  http.ca_file = settings.text("--ca-file");
-  if (http.ca_file.empty()) http.ca_file = settings.variable("SSL_CERT_FILE");
-  http.ca_dir = settings.variable("SSL_CERT_DIR");
+  read_certificates(settings, config);
   http.headers = custom_headers(settings.variable("ANTHROPIC_CUSTOM_HEADERS"), config.warnings);
 }
 
@@ -228,7 +189,9 @@ void read_tools(Settings& settings, Config& config) {
   const auto text = [&](std::string_view flag, std::string fallback) {
     return settings.value(flag, std::move(fallback), "a path", text_in);
   };
-  config.workdir = text("--workdir", config.workdir);
+  auto workdir = settings.find("--workdir", config.workdir, "a directory", directory_in);
+  config.workdir = std::move(workdir.value);
+  config.workdir_name = std::move(workdir.name);
   config.allow_roots = settings.list("--allow-root");
   config.runtime_dir = settings.text("--runtime-dir");
   config.spill_dir = settings.text("--spill-dir");
@@ -238,8 +201,6 @@ void read_tools(Settings& settings, Config& config) {
     if (!read) throw UsageError{"SANDBOX_WORKER_ENV_FILE (--env-file): " + read.error()};
     config.command_environment = std::move(*read);
   }
-  if (const auto file = settings.text("--ca-file"); !file.empty())
-    config.command_ca_file = std::filesystem::absolute(file).lexically_normal().string();
   config.repo_source = text("--repo-image-path", "");
   config.repo_name = settings.value("--repo-workdir-name", last_name(config.repo_source),
                                     "the name of a directory, without a slash", directory_name_in);
@@ -274,22 +235,18 @@ void read_session(Settings& settings, Config& config) {
   if (settings.text("--session-id").empty() && settings.text("--work-id").empty()) {
     throw UsageError{
         "ANTHROPIC_SESSION_ID (--session-id) and ANTHROPIC_WORK_ID (--work-id) are not set: one claimed work "
-        "item is "
-        "needed, polling the queue isn't there yet"};
+        "item is needed, polling the queue isn't there yet"};
   }
-  const auto id = [&](std::string_view flag) {
-    auto value = settings.value(flag, std::string(), "an id (letters, digits, _ - .)", id_in);
-    if (value.empty())
-      throw UsageError{fmt::format("{} ({}) is not set", Settings::option(flag).variable, flag)};
-    return value;
-  };
-  config.session_id = id("--session-id");
-  config.work_id = id("--work-id");
-  config.environment_id = id("--environment-id");
+  config.session_id = id_in(settings, "--session-id");
+  config.work_id = id_in(settings, "--work-id");
+  config.environment_id = id_in(settings, "--environment-id");
   if (auto last = settings.text("--last-heartbeat"); !last.empty()) config.last_heartbeat = std::move(last);
 
   CredentialSources sources;
-  sources.key = settings.text("--environment-key");
+  // Flags win, and each is looked at before its variable.
+  const bool file_wins =
+      settings.has_flag("--environment-key-file") && !settings.has_flag("--environment-key");
+  if (!file_wins) sources.key = settings.text("--environment-key");
   sources.key_file = settings.text("--environment-key-file");
   sources.secret = settings.variable("ANTHROPIC_WORK_SECRET");
   sources.secret_file = settings.text("--work-secret-file");
@@ -300,20 +257,20 @@ void read_session(Settings& settings, Config& config) {
   if (settings.has_flag("--environment-key")) {
     config.warnings.emplace_back(
         "the key was given on the command line, where every process can read it: use "
-        "ANTHROPIC_ENVIRONMENT_KEY or "
-        "--environment-key-file");
+        "ANTHROPIC_ENVIRONMENT_KEY or --environment-key-file");
   }
 
   std::string url = settings.text("--base-url");
-  std::string_view from = "ANTHROPIC_BASE_URL (--base-url)";
+  std::string from = Settings::name_of("--base-url");
   if (url.empty()) {
     url = credentials->api_base_url;
-    from = "api_base_url in ANTHROPIC_WORK_SECRET";
+    from = "api_base_url in " + credentials->secret_name;
   }
   if (url.empty()) url = "https://api.anthropic.com";
   auto base = BaseUrl::parse(url);
   if (!base) throw UsageError{fmt::format("{}: {}", from, base.error())};
   config.base_url = std::move(*base);
+  read_proxies(settings, config);
 }
 
 void warn_of_api_keys(const Settings& settings, Config& config) {
@@ -340,16 +297,6 @@ Config read_config(Settings& settings, bool with_session) {
   std::ranges::move(settings.take_warnings(), std::back_inserter(config.warnings));
   return config;
 }
-
-constexpr std::string_view kDescription =
-    "The hands of an agent: attaches to a session's event stream, runs each tool call\n"
-    "(bash, read, write, edit, glob, grep) in the workdir, posts the results, and renews\n"
-    "the lease of the work item until the session is over.\n\n"
-    "  sandbox-worker [run] [flags]        serve the session that the environment names\n"
-    "  sandbox-worker tool NAME JSON       run one tool here and print its result\n\n"
-    "Times are written 500ms, 60s, 5m; 0 switches a limit off. A flag wins over its variable.\n"
-    "Exit status: 0 the session is over (ended, idle, stopped, signal); 1 the item failed;\n"
-    "2 wrong usage; 3 the lease went to another worker; 128+n a second signal n.";
 
 constexpr std::string_view kNoPolling = "polling the queue isn't there yet: 'run' serves one claimed item";
 
@@ -409,20 +356,18 @@ Environment environment_of(const char* const* environ) {
 }
 
 Command parse_command(int argc, char** argv, const Environment& environment) {
-  CLI::App app{std::string(kDescription), "sandbox-worker"};
+  CLI::App app{"", "sandbox-worker"};
   app.set_version_flag("--version", "sandbox-worker " SANDBOX_WORKER_VERSION);
   std::vector<std::string> words;
   app.add_option("words", words, "")->group("");
-  std::map<std::string, std::vector<std::string>, std::less<>> given;
+  Settings::Flags given;
   for (const Option& option : option_table()) {
     std::string flag(option.flag);
-    std::string help(option.help);
-    if (!option.variable.empty()) help += fmt::format(" [{}]", option.variable);
     if (option.value_name.empty()) {
-      app.add_flag_callback(flag, [&given, flag] { given[flag].emplace_back(); }, help);
+      app.add_flag_callback(flag, [&given, flag] { given[flag].emplace_back(); });
     } else {
       app.add_option_function<std::vector<std::string>>(
-             flag, [&given, flag](const std::vector<std::string>& values) { given[flag] = values; }, help)
+             flag, [&given, flag](const std::vector<std::string>& values) { given[flag] = values; })
           ->type_name(std::string(option.value_name))
           ->expected(1)
           ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -432,22 +377,21 @@ Command parse_command(int argc, char** argv, const Environment& environment) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return Exit{0, app.help()};
+    return Exit{0, help_text()};
   } catch (const CLI::CallForVersion&) {
     return Exit{0, "sandbox-worker " SANDBOX_WORKER_VERSION "\n"};
   } catch (const CLI::ParseError& error) {
     overwrite_keys(argc, argv);
     // CLI11 repeats arguments, and a mistyped flag may have a key behind it; a missing value can't be one.
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
-      return Exit{2, fmt::format("sandbox-worker: {}\n", error.what())};
+      return Exit{2, std::string(error.what())};
     const auto polls = understand_words(std::move(words));  // which has flags of its own
     const bool is_poll = !polls && polls.error() == kNoPolling;
-    return Exit{2, fmt::format("sandbox-worker: {}\n",
-                               is_poll ? kNoPolling : "an argument that can't be understood; see --help")};
+    return Exit{2, std::string(is_poll ? kNoPolling : "an argument that can't be understood; see --help")};
   }
   overwrite_keys(argc, argv);
   auto understood = understand_words(std::move(words));
-  if (!understood) return Exit{2, fmt::format("sandbox-worker: {}\n", understood.error())};
+  if (!understood) return Exit{2, std::string(understood.error())};
   try {
     Settings settings(std::move(given), environment);
     const bool is_tool = understood->command == "tool";
@@ -456,7 +400,7 @@ Command parse_command(int argc, char** argv, const Environment& environment) {
     return ToolCommand{std::move(config), std::move(understood->operands[0]),
                        std::move(understood->operands[1])};
   } catch (const UsageError& error) {
-    return Exit{2, fmt::format("sandbox-worker: {}\n", error.text)};
+    return Exit{2, std::string(error.text)};
   }
 }
 

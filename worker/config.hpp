@@ -33,6 +33,7 @@ struct Config {
   std::chrono::milliseconds stream_silence = std::chrono::seconds(60);
 
   std::string workdir = "/workspace";
+  std::string workdir_name;  // the variable and flag that gave it, for messages
   std::vector<std::string> allow_roots;
   std::string runtime_dir;                       // empty: the first of the usual places that can be made
   std::string spill_dir;                         // empty: below the runtime directory
@@ -51,7 +52,8 @@ struct Config {
   std::vector<std::string> warnings;  // said once the log is there
 };
 
-/// What the command line asks for instead of a run: `text` on stdout when `status` is 0, on stderr otherwise.
+/// What the command line asks for instead of a run: `text` on stdout when `status` is 0; otherwise it is a
+/// sentence for stderr.
 struct Exit {
   int status = 0;
   std::string text;

@@ -12,18 +12,12 @@
 
 #include "protocol/work.hpp"
 #include "tools/unique_fd.hpp"
+#include "worker/trim.hpp"
 
 namespace sandbox_worker::worker {
 namespace {
 
 constexpr std::size_t kMaxSecretBytes = 64 * 1024;
-constexpr std::string_view kSpace = " \t\r\n";
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 /// Both alphabets, padding optional (wire.md#start).
 std::optional<std::string> decode_base64(std::string_view text) {
@@ -53,7 +47,8 @@ bool is_header_value(std::string_view token) {
 
 std::expected<std::string, std::string> read_secret_file(const std::string& path, std::string_view named) {
   const auto fail = [&](std::string_view why) {
-    return std::unexpected(fmt::format("{}: {}: {}", named, path, why));
+    return std::unexpected(path.starts_with('/') ? fmt::format("{}: {}: {}", named, path, why)
+                                                 : fmt::format("{}: {}", named, why));
   };
   const tools::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!file) return fail(std::strerror(errno));
@@ -73,7 +68,8 @@ std::expected<std::string, std::string> read_secret_file(const std::string& path
 std::expected<Credentials, std::string> load_credentials(const CredentialSources& sources) {
   Credentials credentials;
   std::string secret(trim(sources.secret));
-  std::string_view secret_name = "ANTHROPIC_WORK_SECRET";
+  std::string& secret_name = credentials.secret_name;
+  secret_name = "ANTHROPIC_WORK_SECRET";
   if (!sources.secret_file.empty()) {
     secret_name = "ANTHROPIC_WORK_SECRET_FILE (--work-secret-file)";
     auto text = read_secret_file(sources.secret_file, secret_name);

@@ -12,18 +12,12 @@
 
 #include "tools/environment.hpp"
 #include "tools/unique_fd.hpp"
+#include "worker/trim.hpp"
 
 namespace sandbox_worker::worker {
 namespace {
 
 constexpr std::size_t kMaxBytes = 1024 * 1024;
-constexpr std::string_view kSpace = " \t\r";
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 bool is_name(std::string_view text) {
   return !text.empty() && !std::isdigit(static_cast<unsigned char>(text.front())) &&

@@ -1,6 +1,12 @@
 #include "worker/machine.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -17,6 +23,20 @@ std::string value_of(const Environment& environment, std::string_view name) {
   return found == environment.end() ? std::string() : found->second;
 }
 
+/// Found out before anything is sent, and not by the first result that needs it.
+std::expected<void, std::string> check_spill_dir(const std::string& path) {
+  const auto failed = [&](const std::string& why) {
+    return std::unexpected(fmt::format("SANDBOX_WORKER_SPILL_DIR (--spill-dir): {}: {}", path, why));
+  };
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return failed(error.message());
+  std::string probe = path + "/.sandbox-worker-XXXXXX";
+  if (::mkdtemp(probe.data()) == nullptr) return failed(std::strerror(errno));
+  ::rmdir(probe.c_str());
+  return {};
+}
+
 }  // namespace
 
 Machine::Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads)
@@ -29,16 +49,23 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config&
                                                                    const Environment& environment) {
   if (auto found = tools::check_bash(); !found) return std::unexpected(found.error());
   const auto workdir = std::filesystem::absolute(config.workdir).lexically_normal().string();
-  auto workspace = tools::Workspace::open(workdir, config.allow_roots);
-  if (!workspace) return std::unexpected("SANDBOX_WORKER_WORKDIR (--workdir): " + workspace.error());
+  auto workspace = tools::Workspace::open(workdir, {});
+  if (!workspace) return std::unexpected(fmt::format("{}: {}", config.workdir_name, workspace.error()));
+  for (const auto& root : config.allow_roots) {
+    if (auto added = workspace->add_root(root); !added)
+      return std::unexpected("SANDBOX_WORKER_ALLOW_ROOT (--allow-root): " + added.error());
+  }
   auto runtime_dir = open_runtime_dir(config.runtime_dir, environment);
   if (!runtime_dir) return std::unexpected(runtime_dir.error());
+  std::string spill_dir = *runtime_dir;
+  if (!config.spill_dir.empty()) {
+    spill_dir = std::filesystem::absolute(config.spill_dir).lexically_normal().string();
+    if (auto usable = check_spill_dir(spill_dir); !usable) return std::unexpected(usable.error());
+  }
   // A computing call must not keep a file call waiting, also on one core.
   const unsigned threads = std::max(2U, std::thread::hardware_concurrency());
   std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*runtime_dir), threads));
-  machine->spill_dir_ = config.spill_dir.empty()
-                            ? machine->runtime_dir_
-                            : std::filesystem::absolute(config.spill_dir).lexically_normal().string();
+  machine->spill_dir_ = std::move(spill_dir);
   tools::EnvironmentOptions commands;
   commands.ca_file = config.command_ca_file;
   commands.extra = config.command_environment;

@@ -3,8 +3,11 @@
 namespace sandbox_worker::worker {
 namespace {
 
-constexpr ForeignName kWorkdir[] = {
-    {"ANTHROPIC_WORKDIR"}, {"APP_SANDBOX_WORKDIR"}, {"SBX_WORKDIR"}, {"AGENT_WORKDIR"}, {"WORKSPACE_DIR"}};
+constexpr ForeignName kWorkdir[] = {{"ANTHROPIC_WORKDIR", Form::directory},
+                                    {"APP_SANDBOX_WORKDIR", Form::directory},
+                                    {"SBX_WORKDIR", Form::directory},
+                                    {"AGENT_WORKDIR", Form::directory},
+                                    {"WORKSPACE_DIR", Form::directory}};
 constexpr ForeignName kMaxIdle[] = {{"RUNNER_MAX_IDLE_SECONDS", Form::seconds},
                                     {"WORKER_MAX_IDLE_SECONDS", Form::seconds_or_off},
                                     {"WORKER_MAX_IDLE", Form::seconds},
@@ -109,11 +112,7 @@ constexpr Option kOptions[] = {
      {},
      "TIME",
      "without a byte on the event stream, then it is opened anew (60s)"},
-    {"--ca-file",
-     "SANDBOX_WORKER_CA_FILE",
-     {},
-     "FILE",
-     "certificates to trust (SSL_CERT_FILE, SSL_CERT_DIR, or the system's)"},
+    {"--ca-file", "SANDBOX_WORKER_CA_FILE", {}, "FILE", "certificates to trust besides the system's"},
     {"--repo-image-path", "SANDBOX_WORKER_REPO_IMAGE_PATH", kRepoSource, "DIR",
      "a repository in the image to copy into the workdir when it isn't there"},
     {"--repo-workdir-name", "SANDBOX_WORKER_REPO_WORKDIR_NAME", kRepoName, "NAME",

@@ -6,7 +6,7 @@
 namespace sandbox_worker::worker {
 
 /// How a name that another program's integration sets writes its value.
-enum class Form { as_ours, seconds, seconds_or_off, milliseconds, debug_switch };
+enum class Form { as_ours, seconds, seconds_or_off, milliseconds, debug_switch, directory };
 
 struct ForeignName {
   std::string_view name;

@@ -8,7 +8,4 @@ namespace sandbox_worker::worker {
 /// machine before the first request are told on stderr and are status 2.
 int run(const Config& config, const Environment& environment);
 
-/// Runs one tool in the workdir and prints its result; 1 when it is an error.
-int run_tool(const ToolCommand& command, const Environment& environment);
-
 }  // namespace sandbox_worker::worker

@@ -13,8 +13,10 @@
 #include <string>
 #include <thread>
 
+#include "tests/e2e/agent.hpp"
 #include "tests/e2e/worker_run.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/test_certificates.hpp"
 
 using namespace session_server;
 using sandbox_worker::testing::TempDir;
@@ -132,7 +134,8 @@ TEST_CASE("bash: --env-file adds variables; what is wrong in it ends the start a
 
 TEST_CASE("bash: a --ca-file is handed on, as an absolute path; SSL_CERT_FILE alone stays what it is") {
   TempDir dir;
-  dir.write("ca.pem", "");
+  const sandbox_worker::tests::TestCa authority;
+  std::filesystem::copy_file(authority.file(), dir / "ca.pem");
   const std::string names =
       "for n in GIT_SSL_CAINFO CURL_CA_BUNDLE SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS;"
       " do echo \\${!n-none}; done";
@@ -142,19 +145,19 @@ TEST_CASE("bash: a --ca-file is handed on, as an absolute path; SSL_CERT_FILE al
   std::string all;
   for (int i = 0; i < 5; ++i) all += dir / "ca.pem" + "\n";
   CHECK(run_shell(clean + tool_line(dir, "--ca-file ca.pem", names)).text == all);
-  CHECK(run_shell(clean + "SSL_CERT_FILE=/x " + tool_line(dir, "", names)).text ==
-        "none\nnone\n/x\nnone\nnone\n");
+  CHECK(run_shell(clean + "SSL_CERT_FILE=ca.pem " + tool_line(dir, "", names)).text ==
+        "none\nnone\nca.pem\nnone\nnone\n");
 }
 
 TEST_CASE("bash: --spill-dir has what doesn't fit, and is empty again at the end") {
-  TempDir dir;
-  dir.make_dir("spill");
-  const auto ended = run_bash(dir, "--spill-dir " + dir / "spill", "seq 200000");
-  CHECK(contains(ended.text, "; the whole output is in " + dir / "spill/output-"));
-  CHECK(std::filesystem::is_empty(dir / "spill"));
-  const auto refused = run_bash(dir, "--spill-dir /dev/null/x", "true");
-  CHECK(refused.status == 2);
-  CHECK(contains(refused.text, "SANDBOX_WORKER_SPILL_DIR (--spill-dir): "));
+  const TempDir dir;
+  SessionServer server;
+  WorkerRun run(&server, {.arguments = {"--spill-dir", dir / "made/here"}});
+  const auto text = bash(server, "sevt_1", "seq 200000");
+  CHECK(contains(text, "; the whole output is in " + dir / "made/here/session-"));
+  server.terminate();
+  CHECK(run.wait_for_exit() == 0);
+  CHECK(std::filesystem::is_empty(dir / "made/here"));
 }
 
 TEST_CASE("write: --private-files makes files for their owner alone") {

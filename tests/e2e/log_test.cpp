@@ -71,6 +71,12 @@ TEST_CASE("log: a stderr that nobody reads stops neither calls, nor heartbeats, 
   CHECK(server.finish().empty());
 }
 
+TEST_CASE("log: what is wrong with the usage is said, but not for ever to nobody") {
+  const FullPipe pipe;
+  WorkerRun run(nullptr, {.arguments = {"--bogus"}, .output = pipe.path()});
+  CHECK(run.wait_for_exit() == 2);
+}
+
 TEST_CASE("log: a reader that comes late gets what was said meanwhile") {
   SessionServer server;
   const FullPipe pipe;

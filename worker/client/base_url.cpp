@@ -11,6 +11,8 @@ namespace urls = boost::urls;
 
 namespace {
 
+constexpr std::string_view kWrongPort = "has a port that is not between 1 and 65535";
+
 std::expected<std::string, std::string> host_of(const urls::url_view& url) {
   std::string host;
   switch (url.host_type()) {
@@ -35,7 +37,7 @@ std::expected<std::uint16_t, std::string> port_of(const urls::url_view& url, std
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc() || end != text.data() + text.size() || port == 0) {
-    return std::unexpected("has a port that is not between 1 and 65535");
+    return std::unexpected(std::string(kWrongPort));
   }
   return port;
 }
@@ -59,6 +61,10 @@ std::expected<BaseUrl, std::string> BaseUrl::parse(std::string_view text) {
   const auto port = port_of(url, base.tls ? 443 : 80);
   if (!port) return std::unexpected(port.error());
   base.port = *port;
+  // In `h:8080abc`, the grammar ends the port at the `a`: a path that nobody meant.
+  if (!url.encoded_path().empty() && !url.encoded_path().starts_with('/')) {
+    return std::unexpected(std::string(kWrongPort));
+  }
   base.prefix = std::string(std::string_view(url.encoded_path()));
   while (base.prefix.ends_with('/')) base.prefix.pop_back();
   return base;

@@ -43,7 +43,7 @@ void Connector::give_up_all() {
 }
 
 asio::awaitable<Connector::Connected> Connector::connect() {
-  if (!proxy_) co_return std::unexpected(HttpError{HttpErrorKind::proxy, proxy_.error()});
+  if (!proxy_) co_return std::unexpected(HttpError{HttpErrorKind::proxy, "the proxy " + proxy_.error()});
   const auto& proxy = *proxy_;
   auto connected = proxy ? co_await reach(proxy->host, proxy->port) : co_await reach(base_.host, base_.port);
   if (base_.tls && proxy && connected) connected = co_await tunnel(std::move(*connected));

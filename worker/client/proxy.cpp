@@ -96,19 +96,19 @@ std::string basic_authorization(const std::string& credentials) {
   return "Basic " + encoded;
 }
 
-std::expected<Proxy, std::string> parse_proxy(std::string_view variable, std::string_view text) {
+std::expected<Proxy, std::string> parse_proxy(std::string_view text) {
   const std::string url_text = text.contains("://") ? std::string(text) : fmt::format("http://{}", text);
   const auto parsed = urls::parse_uri(url_text);
-  const auto wrong = [&](std::string_view why) {
-    return std::unexpected(fmt::format("the proxy of {} {}", variable, why));
-  };
-  if (!parsed) return wrong("is not a URL like http://host:port");
+  constexpr const char* kForm = "is not a URL like http://host:port";
+  if (!parsed) return std::unexpected(kForm);
   const urls::url_view& url = *parsed;
   if (url.scheme_id() != urls::scheme::http)
-    return wrong("must begin with http:// (others aren't supported)");
+    return std::unexpected("must begin with http:// (others aren't supported)");
+  // What isn't a port, and a password with a slash in it, would be taken for a path.
+  if (!url.encoded_path().empty() && url.encoded_path() != "/") return std::unexpected(kForm);
   // The host and port follow the rules of any base URL.
   const auto base = BaseUrl::parse(fmt::format("http://{}", std::string_view(url.encoded_host_and_port())));
-  if (!base) return wrong(base.error());
+  if (!base) return std::unexpected(base.error());
   Proxy proxy;
   proxy.host = base->host;
   proxy.port = base->port;
@@ -147,7 +147,7 @@ std::expected<std::optional<Proxy>, std::string> choose_proxy(const BaseUrl& bas
   const std::string& text = base.tls ? options.https_proxy : options.http_proxy;
   if (text.empty() || is_loopback(base.host)) return std::nullopt;
   if (in_no_proxy(options.no_proxy, base.host, base.port)) return std::nullopt;
-  auto proxy = parse_proxy(base.tls ? "https_proxy" : "http_proxy", text);
+  auto proxy = parse_proxy(text);
   if (!proxy) return std::unexpected(proxy.error());
   return *proxy;
 }

@@ -20,7 +20,8 @@ struct Proxy {
   std::string name() const;
 };
 
-/// The proxy for requests to `base`, if any. The error is a sentence without the proxy's password.
+/// The proxy for requests to `base`, if any. The error is the end of a sentence about the proxy's URL,
+/// without its password.
 std::expected<std::optional<Proxy>, std::string> choose_proxy(const BaseUrl& base,
                                                               const HttpOptions& options);
 

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
-
+#include <sys/stat.h>
 #include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
 
 #include "worker/client/error_text.hpp"
 
@@ -16,6 +19,8 @@ namespace sandbox_worker::worker {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kNoCertificate = "holds no PEM certificate";
 
 constexpr const char* kDirectories[] = {
     "etc/ssl/certs",                                  // Debian, Alpine, SUSE
@@ -47,6 +52,17 @@ bool is_hashed(const fs::path& directory) {
   return false;
 }
 
+/// As OpenSSL reads SSL_CERT_DIR: any of a list.
+bool names_directory(const std::string& list) {
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const auto end = std::min(list.find(':', begin), list.size());
+    std::error_code error;
+    if (fs::is_directory(list.substr(begin, end - begin), error)) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
 /// Whatever openssl.cnf an image has, it was not written for this program: a static one can't load providers.
 void init_openssl() {
   static const int once = OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
@@ -62,6 +78,34 @@ SystemTrust find_system_trust(const fs::path& root) {
   for (const char* path : kBundles) {
     if (::access((root / path).c_str(), R_OK) == 0) return {.directory = {}, .bundle = root / path};
   }
+  return {};
+}
+
+std::expected<SystemTrust, std::string> find_trust(const std::string& ca_file, const std::string& ca_dir) {
+  SystemTrust found;
+  if (ca_dir.empty()) {
+    found = find_system_trust();
+  } else if (names_directory(ca_dir)) {
+    found.directory = ca_dir;
+  }
+  if (!ca_file.empty() || !found.directory.empty() || !found.bundle.empty()) return found;
+  return std::unexpected(ca_dir.empty() ? "this image has no trusted certificates; SANDBOX_WORKER_CA_FILE "
+                                          "(--ca-file) names some"
+                                        : "SSL_CERT_DIR names no directory");
+}
+
+std::expected<void, std::string> check_ca_file(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return std::unexpected(errno_text(errno));
+  if (!S_ISREG(info.st_mode)) return std::unexpected("not a regular file");
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file) return std::unexpected(errno_text(errno));
+  init_openssl();
+  // Reading all of a large bundle would take longer than all the rest of a start.
+  X509* first = PEM_read_X509_AUX(file.get(), nullptr, nullptr, nullptr);
+  ERR_clear_error();
+  if (first == nullptr) return std::unexpected(kNoCertificate);
+  X509_free(first);
   return {};
 }
 
@@ -95,16 +139,14 @@ std::expected<Trust::Context, std::string> Trust::build() {
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context.get()), X509_V_FLAG_PARTIAL_CHAIN);
   SSL_CTX_set_read_ahead(context.get(), 1);
 
-  SystemTrust system =
-      ca_dir_.empty() ? find_system_trust() : SystemTrust{.directory = ca_dir_, .bundle = {}};
+  auto found = find_trust(ca_file_, ca_dir_);
+  if (!found) return std::unexpected(found.error());
+  SystemTrust system = std::move(*found);
   if (system.bundle == ca_file_) system.bundle.clear();
-  if (ca_file_.empty() && system.directory.empty() && system.bundle.empty()) {
-    return std::unexpected("this image has no trusted certificates; --ca-file names some");
-  }
   if (!ca_file_.empty() && SSL_CTX_load_verify_file(context.get(), ca_file_.c_str()) != 1) {
     const bool unreadable = ::access(ca_file_.c_str(), R_OK) != 0;
     return std::unexpected(
-        fmt::format("CA file {}: {}", ca_file_, unreadable ? errno_text(errno) : "holds no PEM certificate"));
+        fmt::format("CA file {}: {}", ca_file_, unreadable ? errno_text(errno) : kNoCertificate));
   }
   if (!system.directory.empty()) SSL_CTX_load_verify_dir(context.get(), system.directory.c_str());
   if (!system.bundle.empty()) SSL_CTX_load_verify_file(context.get(), system.bundle.c_str());

@@ -18,6 +18,13 @@ struct SystemTrust {
 /// Probes the paths of Debian, Alpine, Fedora and SUSE under `root`.
 SystemTrust find_system_trust(const std::filesystem::path& root = "/");
 
+/// What is trusted besides `ca_file`: `ca_dir` (a list between colons), else the system's. The error is a
+/// sentence: nothing would be trusted at all.
+std::expected<SystemTrust, std::string> find_trust(const std::string& ca_file, const std::string& ca_dir);
+
+/// Whether a file can be read and has a certificate in it. The error is the end of a sentence.
+std::expected<void, std::string> check_ca_file(const std::string& path);
+
 /// The certificates that a client trusts, and the TLS settings that follow: TLS 1.2 or newer, peers verified.
 class Trust {
  public:

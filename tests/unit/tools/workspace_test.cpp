@@ -2,13 +2,16 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
 
+#include "tests/support/as_user.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace sandbox_worker::tools;
+using sandbox_worker::testing::AsUser;
 using sandbox_worker::testing::TempDir;
 
 TEST_CASE("workspace: the workdir is made, other roots must be there") {
@@ -20,6 +23,18 @@ TEST_CASE("workspace: the workdir is made, other roots must be there") {
   REQUIRE_FALSE(missing);
   CHECK(missing.error() ==
         "cannot use " + dir / "nothing" + " as a directory for tools: No such file or directory");
+}
+
+TEST_CASE("workspace: a workdir that can't be made is told with the reason why") {
+  const AsUser nobody;
+  if (::geteuid() == 0) {
+    FAIL("root can't act as another user here");
+    return;
+  }
+  const auto refused = Workspace::open("/sandbox-worker-of-nobody/a", {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() ==
+        "cannot use /sandbox-worker-of-nobody/a as a directory for tools: Permission denied");
 }
 
 TEST_CASE("workspace: a workdir that is a link is known by both of its names") {

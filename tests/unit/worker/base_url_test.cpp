@@ -50,6 +50,9 @@ TEST_CASE("base url: what is wrong is said, without what it holds") {
       {"https://h?a=b", "must not have a query or a fragment"},
       {"https://h#a", "must not have a query or a fragment"},
       {"https://h:0", "has a port that is not between 1 and 65535"},
+      {"http://h:8080abc", "has a port that is not between 1 and 65535"},
+      {"http://h:abc", "has a port that is not between 1 and 65535"},
+      {"http://h:-1", "has a port that is not between 1 and 65535"},
       {"https://h:65536", "has a port that is not between 1 and 65535"},
       {"https://a%2fb", "has a host with percent signs"},
   };

@@ -1,6 +1,7 @@
 #include "worker/config.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <string>
@@ -8,11 +9,13 @@
 #include <vector>
 
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/test_certificates.hpp"
 #include "worker/option_table.hpp"
 
 using namespace sandbox_worker::worker;
 using namespace std::chrono_literals;
 using sandbox_worker::testing::TempDir;
+using sandbox_worker::tests::TestCa;
 
 namespace {
 
@@ -47,19 +50,18 @@ Config config_of(const Environment& environment, std::vector<std::string> argume
   return std::get<Config>(std::move(command));
 }
 
-/// The complaint; it must be one line and status 2.
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// The complaint; it must be one sentence and status 2.
 std::string complaint(const Environment& environment, std::vector<std::string> arguments = {}) {
   const auto command = Arguments(std::move(arguments)).parse(environment);
   const auto* exit = std::get_if<Exit>(&command);
   REQUIRE(exit);
   CHECK(exit->status == 2);
-  CHECK(std::ranges::count(exit->text, '\n') == 1);
-  CHECK(exit->text.ends_with('\n'));
+  CHECK(!has(exit->text, "\n"));
   return exit->text;
-}
-
-bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace
@@ -163,9 +165,9 @@ TEST_CASE("config: a malformed value in another program's name is a warning, and
   REQUIRE(config.warnings.size() == 3);
   CHECK(std::ranges::any_of(config.warnings, [](const auto& warning) {
     return warning ==
-           "RUNNER_MAX_IDLE_SECONDS='soon' is not a time such as 500ms, 60s or 5m (0: no limit); ignored";
+           "RUNNER_MAX_IDLE_SECONDS: 'soon' is not a time such as 500ms, 60s or 5m (0: no limit); ignored";
   }));
-  CHECK(std::ranges::any_of(config.warnings, [](const auto& w) { return has(w, "LOG_LEVEL='chatty'"); }));
+  CHECK(std::ranges::any_of(config.warnings, [](const auto& w) { return has(w, "LOG_LEVEL: 'chatty'"); }));
   CHECK(std::ranges::any_of(config.warnings, [](const auto& w) { return has(w, "'../out'"); }));
 }
 
@@ -180,12 +182,16 @@ TEST_CASE("config: a malformed value in a name of ours is an error that names va
        {},
        "SANDBOX_WORKER_MAX_IDLE (--max-idle): '90' is not a time such as 500ms, 60s or 5m (0: no limit)"},
       {{}, {"--max-idle", ""}, "SANDBOX_WORKER_MAX_IDLE (--max-idle): '' is not"},
-      {{}, {"--workdir", ""}, "SANDBOX_WORKER_WORKDIR (--workdir): '' is not a path"},
+      {{}, {"--workdir", ""}, "SANDBOX_WORKER_WORKDIR (--workdir): '' is not a directory"},
       {{{"SANDBOX_WORKER_LOG_FORMAT", "xml"}}, {}, "(--log-format): 'xml' is not text or json"},
       {{{"SANDBOX_WORKER_MAX_READ_BYTES", "0"}}, {}, "(--max-read-bytes): '0' is not a number"},
       {{{"SANDBOX_WORKER_MAX_READ_BYTES", "1k"}}, {}, "(--max-read-bytes): '1k' is not a number"},
-      {{}, {"--session-id", "sesn/../1"}, "ANTHROPIC_SESSION_ID (--session-id): 'sesn/../1' is not an id"},
-      {{}, {"--work-id", "a b"}, "ANTHROPIC_WORK_ID (--work-id): 'a b' is not an id"},
+      {{}, {"--session-id", "sesn/../1"}, "ANTHROPIC_SESSION_ID (--session-id): not an id"},
+      {{}, {"--work-id", "a b"}, "ANTHROPIC_WORK_ID (--work-id): not an id"},
+      {{}, {"--environment-id", ".."}, "ANTHROPIC_ENVIRONMENT_ID (--environment-id): not an id"},
+      {{}, {"--ca-file", "/nope-x"}, "SANDBOX_WORKER_CA_FILE (--ca-file): /nope-x: no such file"},
+      {{{"SANDBOX_WORKER_CA_FILE", "/dev/null"}}, {}, "(--ca-file): /dev/null: not a regular file"},
+      {{{"SANDBOX_WORKER_CA_FILE", "/etc/passwd"}}, {}, "/etc/passwd: holds no PEM certificate"},
       {{}, {"--repo-workdir-name", "a/b"}, "SANDBOX_WORKER_REPO_WORKDIR_NAME (--repo-workdir-name): 'a/b'"},
       {{}, {"--base-url", "host"}, "ANTHROPIC_BASE_URL (--base-url): is not a URL"},
       // Whatever a value holds, the line stays one short line.
@@ -206,8 +212,7 @@ TEST_CASE("config: what is missing is named; without session and work id it is p
         std::pair("ANTHROPIC_ENVIRONMENT_ID", "--environment-id")}) {
     Environment environment = kWhole;
     environment.erase(missing);
-    CHECK(complaint(environment) ==
-          std::string("sandbox-worker: ") + missing + " (" + flag + ") is not set\n");
+    CHECK(complaint(environment) == std::string(missing) + " (" + flag + ") is not set");
     environment[missing] = "";
     CHECK(has(complaint(environment), missing));
   }
@@ -312,17 +317,136 @@ TEST_CASE("config: the base URL is ours, else the secret's, else the public one"
 }
 
 TEST_CASE("config: proxies in either case, certificates, further headers, the claimer's heartbeat") {
+  const TestCa of_variable;
+  const TestCa of_flag;
   const auto lower = config_of(whole_and({{"https_proxy", "a"}, {"http_proxy", "b"}, {"no_proxy", "c"}}));
   CHECK(lower.http.https_proxy == "a");
   CHECK(lower.http.http_proxy == "b");
   CHECK(lower.http.no_proxy == "c");
   CHECK(config_of(whole_and({{"HTTPS_PROXY", "A"}, {"https_proxy", "a"}})).http.https_proxy == "A");
   CHECK(config_of(whole_and({{"HTTPS_PROXY", ""}, {"https_proxy", "a"}})).http.https_proxy == "a");
-  const Environment certificates = {{"SSL_CERT_FILE", "/f"}, {"SSL_CERT_DIR", "/d"}};
-  CHECK(config_of(whole_and(certificates)).http.ca_file == "/f");
+  const Environment certificates = {{"SSL_CERT_FILE", of_variable.file()}, {"SSL_CERT_DIR", "/d"}};
+  CHECK(config_of(whole_and(certificates)).http.ca_file == of_variable.file());
   CHECK(config_of(whole_and(certificates)).http.ca_dir == "/d");
-  CHECK(config_of(whole_and(certificates), {"--ca-file", "/g"}).http.ca_file == "/g");
+  const auto flag = config_of(whole_and(certificates), {"--ca-file", of_flag.file()});
+  CHECK(flag.http.ca_file == of_flag.file());
+  CHECK(flag.command_ca_file == of_flag.file());
   CHECK(config_of(whole_and({{"ANTHROPIC_WORK_LAST_HEARTBEAT", "then"}})).last_heartbeat == "then");
+}
+
+TEST_CASE("config: a SSL_CERT_FILE that can't be used is passed by with a warning, as OpenSSL does") {
+  for (const std::string file : {"/nope-x", "/etc/passwd"}) {
+    CAPTURE(file);
+    const auto config = config_of(whole_and({{"SSL_CERT_FILE", file}}));
+    CHECK(config.http.ca_file.empty());
+    REQUIRE(config.warnings.size() == 1);
+    CHECK(config.warnings.front().starts_with("SSL_CERT_FILE: '" + file + "': "));
+  }
+}
+
+TEST_CASE("config: the proxy that would be used must be right, and is named as it was set") {
+  const std::pair<const char*, const char*> wrong[] = {{"notaproxy:port", "is not a URL like"},
+                                                       {"http://[bad", "is not a URL like"},
+                                                       {"https://u:hidden@h:1", "must begin with http://"},
+                                                       {"socks5://h:1", "must begin with http://"}};
+  for (const auto& [proxy, why] : wrong) {
+    CAPTURE(proxy);
+    for (const char* name : {"HTTPS_PROXY", "https_proxy"}) {
+      const auto text = complaint(whole_and({{name, proxy}}));
+      CHECK(text.starts_with(std::string(name) + ": the proxy " + why));
+      CHECK(!has(text, "hidden"));
+    }
+    CHECK(complaint(whole_and({{"HTTP_PROXY", proxy}, {"ANTHROPIC_BASE_URL", "http://a.example"}}))
+              .starts_with("HTTP_PROXY: "));
+    // Those that aren't used may be another program's.
+    CHECK(config_of(whole_and({{"HTTP_PROXY", proxy}})).warnings.empty());
+    CHECK(config_of(whole_and({{"HTTPS_PROXY", proxy}, {"NO_PROXY", "*"}})).warnings.empty());
+    CHECK(config_of(whole_and({{"HTTP_PROXY", proxy}, {"ANTHROPIC_BASE_URL", "http://127.0.0.1:9"}}))
+              .warnings.empty());
+  }
+}
+
+TEST_CASE("config: a base URL whose port is no number is refused, and the place of the secret named") {
+  for (const char* url : {"http://127.0.0.1:8080abc", "http://127.0.0.1:abc", "http://127.0.0.1:-1"}) {
+    CHECK(complaint(whole_and({{"ANTHROPIC_BASE_URL", url}})) ==
+          "ANTHROPIC_BASE_URL (--base-url): has a port that is not between 1 and 65535");
+  }
+  // {"sessions_token":"t","api_base_url":"http://h:x"}
+  const std::string secret = "eyJzZXNzaW9uc190b2tlbiI6InQiLCJhcGlfYmFzZV91cmwiOiJodHRwOi8vaDp4In0";
+  CHECK(has(complaint(whole_and({{"ANTHROPIC_WORK_SECRET", secret}})),
+            "api_base_url in ANTHROPIC_WORK_SECRET: has a port"));
+  const TempDir dir;
+  const auto file = dir.write("secret", secret);
+  REQUIRE(::chmod(file.c_str(), 0600) == 0);
+  CHECK(has(complaint(kWhole, {"--work-secret-file", file}),
+            "api_base_url in ANTHROPIC_WORK_SECRET_FILE (--work-secret-file): has a port"));
+}
+
+TEST_CASE("config: a key in the place of anything else is refused, and never repeated") {
+  const std::string key = "sk-ant-oat01-ABCHIDDEN";
+  for (const Option& option : option_table()) {
+    if (option.value_name.empty() || option.flag == "--environment-key") continue;
+    CAPTURE(option.flag);
+    // As it is, with what no id may hold, and inside of something else.
+    for (const auto& value : {key, key + "+/x", "/run/" + key, std::string("whsec_ABCHIDDEN")}) {
+      for (const bool as_flag : {false, true}) {
+        Environment environment = kWhole;
+        if (!as_flag) environment[std::string(option.variable)] = value;
+        const auto arguments =
+            as_flag ? std::vector<std::string>{std::string(option.flag), value} : std::vector<std::string>{};
+        const auto text = complaint(environment, arguments);
+        CAPTURE(text);
+        CHECK(has(text, option.variable));
+        CHECK(has(text, option.flag));
+        CHECK(has(text, "looks like a key"));
+        CHECK(!has(text, "HIDDEN"));
+      }
+    }
+    for (const auto& foreign : option.foreign) {
+      CAPTURE(foreign.name);
+      const auto config = config_of(whole_and({{std::string(foreign.name), key}}));
+      REQUIRE(config.warnings.size() == 1);
+      CHECK(has(config.warnings.front(), foreign.name));
+      CHECK(!has(config.warnings.front(), "HIDDEN"));
+    }
+  }
+  for (const char* name : {"HTTPS_PROXY", "SSL_CERT_FILE"}) {
+    const auto command = Arguments({}).parse(whole_and({{name, key}}));
+    if (const auto* exit = std::get_if<Exit>(&command)) CHECK(!has(exit->text, "HIDDEN"));
+    if (const auto* config = std::get_if<Config>(&command)) {
+      REQUIRE(config->warnings.size() == 1);
+      CHECK(!has(config->warnings.front(), "HIDDEN"));
+    }
+  }
+  // Keys of other services are not ours to know, but an id is none of them.
+  for (const char* flag : {"--session-id", "--work-id", "--environment-id"})
+    CHECK(!has(complaint(kWhole, {flag, "sk-other-HIDDEN"}), "HIDDEN"));
+  CHECK(!has(complaint(kWhole, {"--log-level", "sk-other-HIDDEN"}), "HIDDEN"));
+  CHECK(config_of(kWhole, {"--workdir", "sk-learn"}).workdir == "sk-learn");
+}
+
+TEST_CASE("config: of flags and variables for the key, the nearest counts") {
+  const TempDir dir;
+  const auto file = dir.write("key", "of-file\n");
+  REQUIRE(::chmod(file.c_str(), 0600) == 0);
+  const Environment variable = {{"SANDBOX_WORKER_ENVIRONMENT_KEY_FILE", file}};
+  CHECK(config_of(kWhole, {"--environment-key-file", file}).token == "of-file");
+  CHECK(config_of(kWhole, {"--environment-key-file", file, "--environment-key", "of-flag"}).token ==
+        "of-flag");
+  CHECK(config_of(whole_and(variable)).token == "sk-ant-oat01-key");
+  CHECK(config_of(whole_and(variable), {"--environment-key", "of-flag"}).token == "of-flag");
+}
+
+TEST_CASE("config: a workdir of another program's variable that is no directory is passed by") {
+  const auto config = config_of(whole_and({{"AGENT_WORKDIR", "/etc/passwd"}, {"WORKSPACE_DIR", "/tmp"}}));
+  CHECK(config.workdir == "/tmp");
+  CHECK(config.workdir_name == "WORKSPACE_DIR");
+  CHECK(config.warnings ==
+        std::vector<std::string>{"AGENT_WORKDIR: '/etc/passwd' is not a directory; ignored"});
+  const auto below = config_of(whole_and({{"WORKSPACE_DIR", "/etc/passwd/x"}}));
+  CHECK(below.workdir == "/workspace");
+  CHECK(below.workdir_name == "SANDBOX_WORKER_WORKDIR (--workdir)");
+  CHECK(below.warnings.size() == 1);
 }
 
 TEST_CASE("config: further headers are taken line by line; what would break a request is left out") {
@@ -332,6 +456,17 @@ TEST_CASE("config: further headers are taken line by line; what would break a re
   CHECK(config.http.headers == Headers{{"x-one", "1"}, {"x-two", "2 : 3"}});
   CHECK(config.warnings.size() == 5);
   for (const auto& warning : config.warnings) CHECK(!has(warning, "theirs"));
+}
+
+TEST_CASE("config: headers that the worker says or expects itself are reserved, in any case") {
+  for (const char* name : {"User-Agent", "ACCEPT-ENCODING", "expect", "TE", "Upgrade", "Proxy-Authorization",
+                           "Content-Length", "Anthropic-Beta"}) {
+    CAPTURE(name);
+    const auto config = config_of(whole_and({{"ANTHROPIC_CUSTOM_HEADERS", std::string(name) + ": x"}}));
+    CHECK(config.http.headers.empty());
+    REQUIRE(config.warnings.size() == 1);
+    CHECK(has(config.warnings.front(), "is the worker's own; ignored"));
+  }
 }
 
 TEST_CASE("config: help and version go to stdout with status 0") {
@@ -346,6 +481,20 @@ TEST_CASE("config: help and version go to stdout with status 0") {
     CAPTURE(option.flag);
     CHECK(has(std::get<Exit>(help).text, option.flag));
     CHECK(has(std::get<Exit>(help).text, option.variable));
+    for (const auto& foreign : option.foreign) CHECK(has(std::get<Exit>(help).text, foreign.name));
+  }
+  const auto& text = std::get<Exit>(help).text;
+  for (const char* name : {"ANTHROPIC_WORK_SECRET ", "ANTHROPIC_CUSTOM_HEADERS", "HTTPS_PROXY", "HTTP_PROXY",
+                           "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}) {
+    CAPTURE(name);
+    CHECK(has(text, name));
+  }
+  CHECK(!text.ends_with("\n\n"));
+  for (std::size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1) {
+    const auto line = text.substr(begin, text.find('\n', begin) - begin);
+    CAPTURE(line);
+    CHECK(line.size() <= 80);
+    CHECK(!line.ends_with(' '));
   }
 }
 

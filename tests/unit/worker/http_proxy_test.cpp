@@ -90,6 +90,5 @@ TEST_CASE("proxy: its refusals and failures are said, without its password") {
 
   options.https_proxy = "socks5://127.0.0.1:1";
   ClientUnderTest wrong("https://api.test.example", options);
-  CHECK(wrong.send(get()).error().message ==
-        "the proxy of https_proxy must begin with http:// (others aren't supported)");
+  CHECK(wrong.send(get()).error().message == "the proxy must begin with http:// (others aren't supported)");
 }

@@ -85,12 +85,27 @@ TEST_CASE("proxy: chosen by scheme, never for loopback") {
 
 TEST_CASE("proxy: wrong settings are said without the password") {
   HttpOptions options;
-  options.https_proxy = "socks5://u:secret@p:1";
-  CHECK(choose_proxy(url("https://a.example"), options).error() ==
-        "the proxy of https_proxy must begin with http:// (others aren't supported)");
-  options.https_proxy = "http://u:secret@";
-  CHECK(choose_proxy(url("https://a.example"), options).error() == "the proxy of https_proxy has no host");
-  options.https_proxy = "http://u:se cret@h";
-  CHECK(choose_proxy(url("https://a.example"), options).error() ==
-        "the proxy of https_proxy is not a URL like http://host:port");
+  struct Row {
+    const char* proxy;
+    const char* error;
+  };
+  const Row rows[] = {
+      {"socks5://u:secret@p:1", "must begin with http:// (others aren't supported)"},
+      {"https://p:1", "must begin with http:// (others aren't supported)"},
+      {"http://u:secret@", "has no host"},
+      {"http://u:se cret@h", "is not a URL like http://host:port"},
+      {"http://u:1/secret@h", "is not a URL like http://host:port"},
+      {"http://[bad", "is not a URL like http://host:port"},
+      {"notaproxy:port", "is not a URL like http://host:port"},
+      {"h:99999", "has a port that is not between 1 and 65535"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.proxy);
+    options.https_proxy = row.proxy;
+    const auto proxy = choose_proxy(url("https://a.example"), options);
+    REQUIRE(!proxy.has_value());
+    CHECK(proxy.error() == row.error);
+  }
+  options.https_proxy = "http://h:1/";
+  CHECK(choose_proxy(url("https://a.example"), options).has_value());
 }

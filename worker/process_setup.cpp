@@ -1,0 +1,32 @@
+#include "worker/process_setup.hpp"
+
+#include <csignal>
+
+#include "tools/prompt_thread.hpp"
+#include "worker/file_limit.hpp"
+
+namespace sandbox_worker::worker {
+namespace {
+
+bool is_ignored(int signal) {
+  struct sigaction action{};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
+std::expected<void, std::string> set_up_process() {
+  // A shell that is gone is an error of write(), not the end of the worker.
+  std::signal(SIGPIPE, SIG_IGN);
+  // Heartbeats and events go on while a search or a command keeps all processors busy.
+  tools::wake_promptly();
+  return raise_file_limit();
+}
+
+void add_end_signals(boost::asio::signal_set& signals) {
+  signals.add(SIGTERM);
+  signals.add(SIGINT);
+  if (!is_ignored(SIGHUP)) signals.add(SIGHUP);
+}
+
+}  // namespace sandbox_worker::worker
