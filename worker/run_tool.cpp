@@ -28,8 +28,7 @@ namespace {
 /// One call from its begin to the end of all that it started.
 class ToolRun {
  public:
-  explicit ToolRun(Machine& machine)
-      : io_(machine.io()), toolset_(machine.tool_options()), signals_(io_) {}
+  explicit ToolRun(Machine& machine) : io_(machine.io()), toolset_(machine.tool_options()), signals_(io_) {}
 
   /// Throws what the tool throws.
   tools::ToolResult run(const std::string& name, nlohmann::json input) {
@@ -97,8 +96,8 @@ int failed(int status, std::string_view why) {
 int run_tool(const ToolCommand& command, const Environment& environment) {
   if (auto set_up = set_up_process(); !set_up) return failed(2, set_up.error());
   if (!tools::Toolset::has(command.name)) {
-    return failed(2, fmt::format("{} is not a tool: bash, read, write, edit, glob or grep",
-                                 shown(command.name)));
+    return failed(
+        2, fmt::format("{} is not a tool: bash, read, write, edit, glob or grep", shown(command.name)));
   }
   auto input = nlohmann::json::parse(command.input, nullptr, false);
   if (input.is_discarded()) return failed(2, "the tool's input is not JSON");

@@ -14,8 +14,8 @@ void open_standard_streams();
 /// none, as it has seen enough.
 std::expected<void, std::string> print(std::string_view text);
 
-/// Writes `sandbox-worker: <text>` and a line break to stderr. A reader that doesn't read is waited for half a
-/// second, as the process has nothing else to do than to end.
+/// Writes `sandbox-worker: <text>` and a line break to stderr. A reader that doesn't read is waited for half
+/// a second, as the process has nothing else to do than to end.
 void complain(std::string_view text);
 
 }  // namespace sandbox_worker::worker

@@ -56,8 +56,7 @@ std::string file_text(const WorkerRun& run, const std::string& name) {
 TEST_CASE("tool: a signal cuts the call, prints what came, and nothing is left") {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     CAPTURE(number);
-    WorkerRun run(nullptr,
-                  bash("setsid sleep 299 & (sleep 298 &); seq 1 100000; touch began; sleep 297"));
+    WorkerRun run(nullptr, bash("setsid sleep 299 & (sleep 298 &); seq 1 100000; touch began; sleep 297"));
     REQUIRE(wait_for_file(run, "began"));
     run.process().signal(number);
     CHECK(run.wait_for_exit() == 128 + number);
@@ -69,7 +68,8 @@ TEST_CASE("tool: a signal cuts the call, prints what came, and nothing is left")
 }
 
 TEST_CASE("tool: a second signal ends all at once") {
-  WorkerRun run(nullptr, bash("trap '' INT TERM; setsid sleep 296 & touch began; while :; do sleep 295; done"));
+  WorkerRun run(nullptr,
+                bash("trap '' INT TERM; setsid sleep 296 & touch began; while :; do sleep 295; done"));
   REQUIRE(wait_for_file(run, "began"));
   run.process().signal(SIGTERM);
   run.process().signal(SIGINT);

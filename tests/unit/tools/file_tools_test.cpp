@@ -18,11 +18,13 @@
 
 #include "tests/support/as_user.hpp"
 #include "tests/support/file_tools.hpp"
+#include "tests/support/left_out.hpp"
 #include "tools/atomic_file.hpp"
 
 using namespace sandbox_worker::tools;
 using namespace sandbox_worker::testing;
 using nlohmann::json;
+using sandbox_worker::testing::leave_out;
 
 namespace {
 
@@ -147,7 +149,7 @@ TEST_CASE("file tools: on tmpfs and on overlayfs, also over a file of a lower la
   FileTools tools;
   const auto mounted = tools.dir.make_dir("tmpfs");
   if (::mount("tmpfs", mounted.c_str(), "tmpfs", 0, "size=4m") != 0) {
-    MESSAGE("no right to mount here: not tested");
+    leave_out("MOUNTS");
     return;
   }
   check_tools_in(tools, "tmpfs");
@@ -162,7 +164,7 @@ TEST_CASE("file tools: on tmpfs and on overlayfs, also over a file of a lower la
     CHECK(tools.dir.read("lower/f") == "lower\n");
     ::umount2((tools.dir / "merged").c_str(), MNT_DETACH);
   } else {
-    MESSAGE("no overlayfs here: not tested");
+    leave_out("OVERLAYFS");
   }
   ::umount2(mounted.c_str(), MNT_DETACH);
 }
@@ -172,7 +174,7 @@ TEST_CASE("file tools: a file that is a mount point can't be replaced, and the e
   const auto file = tools.dir.write("f", "old");
   const auto other = tools.dir.write("other", "mounted");
   if (::mount(other.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) != 0) {
-    MESSAGE("no right to mount here: not tested");
+    leave_out("MOUNTS");
     return;
   }
   CHECK(read_now(tools, "f") == "mounted");
@@ -198,7 +200,7 @@ TEST_CASE("file tools: files of others, and what may not be read or written, as 
   std::filesystem::permissions(root / "closed/f", std::filesystem::perms(0666));
   const AsUser user;
   if (!user.ok()) {
-    MESSAGE("not root, so no other user to be: not tested");
+    leave_out("ROOT");
     return;
   }
   CHECK(write_now(tools, "theirs", "ours") ==
