@@ -98,7 +98,7 @@ TEST_CASE("bash: the oldest files make room; all are gone at the end") {
   const std::string directory = lane.spill->directory();
   std::vector<std::string> paths;
   for (int call = 0; call < 3; ++call) paths.push_back(spilled_to(lane.text("seq 55000")));  // 319 kB
-  CHECK_FALSE(std::filesystem::exists(paths[0]));
+  CHECK(lane.until([&] { return !std::filesystem::exists(paths[0]); }));
   CHECK((content_of(paths[1]) == numbers(55000)));
   CHECK((content_of(paths[2]) == numbers(55000)));
   lane.bash.reset();
