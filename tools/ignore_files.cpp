@@ -16,14 +16,11 @@ std::string read_beneath(int directory, const char* path) {
   return read_small_file(open_without_links(directory, path, O_RDONLY));
 }
 
-bool ignores_anything_of(const IgnoreScope* scope, std::string_view directory) {
-  for (std::size_t end = 0; (end = directory.find('/', end)) != std::string_view::npos; ++end) {
-    const std::string_view path = directory.substr(0, end);
-    if (is_ignored(scope, path, path.substr(path.rfind('/') + 1), true)) return true;
-  }
-  // "dist/*" ignores all of dist without ignoring dist: no name of a file begins with this byte.
-  constexpr std::string_view kAnyName = "\x01";
-  return is_ignored(scope, std::string(directory) + std::string(kAnyName), kAnyName, false);
+/// "dist/*" ignores all of dist without ignoring dist. `directory` ends in a slash.
+bool ignores_all_in(const IgnoreScope* scope, const std::string& directory) {
+  constexpr std::string_view kAnyName = "\x01";  // no rule is about a name of this byte
+  const std::string any = directory + std::string(kAnyName);
+  return is_ignored(scope, any, kAnyName, false) && is_ignored(scope, any, kAnyName, true);
 }
 
 }  // namespace
@@ -71,9 +68,17 @@ OuterScope read_outer_scope(const std::string& path, UserExcludes user,
   for (auto at = above.rbegin(); at != above.rend(); ++at) {
     const std::size_t base = at->second - above.back().second;
     outer.scope = read_scope(at->first.get(), IgnoreFiles::in(at->first.get()), base, std::move(outer.scope));
+    // Only the rules read so far are about the next directory; those of the ones below it are not.
+    const auto slash = outer.prefix.find('/', base);
+    const auto next = std::string_view(outer.prefix).substr(0, slash);
+    const bool last = slash + 1 == outer.prefix.size();
+    const auto is_next_ignored = [&] {
+      return is_ignored(outer.scope.get(), next, next.substr(base), true) ||
+             (last && ignores_all_in(outer.scope.get(), outer.prefix));
+    };
+    if (is_next_ignored()) outer.scope = outermost;
+    if (is_next_ignored()) outermost->global = nullptr;
   }
-  if (ignores_anything_of(outer.scope.get(), outer.prefix)) outer.scope = outermost;
-  if (ignores_anything_of(outer.scope.get(), outer.prefix)) outermost->global = nullptr;
   return outer;
 }
 

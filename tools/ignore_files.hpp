@@ -38,8 +38,9 @@ struct OuterScope {
   std::string prefix;  // of the directory below the outermost scope: "" or "src/lib/"
 };
 
-/// Collects the rules above the directory `path` (absolute), as far up as `open_directory` opens. A directory
-/// that these rules ignore was named by the caller all the same: then they don't hold in it.
+/// Collects the rules above the directory `path` (absolute), as far up as `open_directory` opens. Where rules
+/// ignore `path` or a directory on the way to it, the caller named it all the same: they don't hold below
+/// that directory, those of the directories from there on do.
 OuterScope read_outer_scope(const std::string& path, UserExcludes user,
                             const std::function<UniqueFd(const std::string&)>& open_directory);
 

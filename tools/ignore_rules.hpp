@@ -56,8 +56,8 @@ struct IgnoreScope {
 };
 
 /// Whether git (or a .ignore file, which goes first) ignores `path`, as far as the path itself is concerned:
-/// a walk from above has asked the same of its parents. `path` is relative to the outermost scope's
-/// directory.
+/// a walk from above has asked the same of its parents. `path` is relative to the outermost scope's directory
+/// and lies in that of `scope`.
 bool is_ignored(const IgnoreScope* scope, std::string_view path, std::string_view name, bool is_directory);
 
 }  // namespace sandbox_worker::tools

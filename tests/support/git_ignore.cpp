@@ -22,26 +22,32 @@ using namespace tools;
 /// Notes every file of a walk and whether it is ignored.
 class Recorder final : public WalkVisitor {
  public:
-  explicit Recorder(std::map<std::string, bool>& files) : files_(files) {}
-  void enter(std::string_view path, int, bool) override { path_ = path; }
+  Recorder(std::map<std::string, bool>& files, std::string from) : files_(files), from_(std::move(from)) {}
+  void enter(std::string_view path, int, bool) override { path_ = from_ + std::string(path); }
   bool wants(std::string_view, bool) override { return true; }
   void file(std::string_view name, bool ignored) override { files_[path_ + std::string(name)] = ignored; }
 
  private:
   std::map<std::string, bool>& files_;
+  const std::string from_;
   std::string path_;
 };
 
 }  // namespace
 
-std::map<std::string, bool> walk_with_rules(const std::filesystem::path& root, const std::string& home) {
+std::map<std::string, bool> walk_with_rules(const std::filesystem::path& root, const std::string& home,
+                                            const std::string& from) {
   std::map<std::string, bool> files;
   const Deadline deadline;
-  const UniqueFd fd(::open(root.c_str(), O_RDONLY | O_DIRECTORY));
+  const std::string directory = from.empty() ? root.string() : (root / from).string();
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY));
   auto user = read_user_excludes({.home = home, .xdg_config = "", .system = ""});
-  auto outer = read_outer_scope(root.string(), std::move(user), [](const auto&) { return UniqueFd(); });
+  auto outer = read_outer_scope(directory, std::move(user), [&](const std::string& above) {
+    const bool inside = above.starts_with(root.string());
+    return inside ? UniqueFd(::open(above.c_str(), O_RDONLY | O_DIRECTORY)) : UniqueFd();
+  });
   Walk walk({.root = fd.get(), .outer = std::move(outer), .threads = 1}, deadline);
-  const auto make = [&] { return std::make_unique<Recorder>(files); };
+  const auto make = [&] { return std::make_unique<Recorder>(files, from.empty() ? "" : from + "/"); };
   walk.run(make);
   if (!walk.run_ignored(make, 10'000'000)) throw std::runtime_error("more ignored files than were looked at");
   return files;

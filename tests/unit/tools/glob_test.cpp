@@ -64,6 +64,17 @@ TEST_CASE("glob: ignored files are left out and counted, unless they are named")
   CHECK(glob(tree, "*.log").starts_with("(no matches)"));
 }
 
+TEST_CASE("glob: from below a repository or a directory with rules of its own") {
+  SearchTools tree;
+  for (const char* path : {"gg/.git/HEAD", "gg/src/a.c", "hh/src/a.c", "hh/src/b.c", "hh/out/x/a.c"})
+    tree.write(path, "");
+  tree.write("hh/.gitignore", "b.c\n/out\n");
+  CHECK(glob(tree, "gg/src/*.c") == "gg/src/a.c");
+  CHECK(glob(tree, "gg/.git/*") == "gg/.git/HEAD");
+  CHECK(glob(tree, "*.c", "hh/src").starts_with("hh/src/a.c\n[1 matching file ignored"));
+  CHECK(glob(tree, "hh/out/x/*") == "hh/out/x/a.c");
+}
+
 TEST_CASE("glob: no match, and what may help") {
   SearchTools tree;
   tree.write("src/a.c", "");

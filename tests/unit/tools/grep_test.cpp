@@ -118,6 +118,18 @@ TEST_CASE("grep: ignored files are counted when nothing was found, and searched 
   CHECK(grep(tree, "needle", "node_modules/m") == "node_modules/m/b:1:needle\n");
 }
 
+TEST_CASE("grep: from below a repository or a directory with rules of its own") {
+  SearchTools tree;
+  tree.write("gg/.git/HEAD", "needle\n");
+  tree.write("gg/src/a", "needle\n");
+  tree.write("hh/.gitignore", "*.o\n/out\n");
+  for (const char* path : {"hh/src/a", "hh/src/a.o", "hh/out/x/a"}) tree.write(path, "needle\n");
+  CHECK(grep(tree, "needle", "gg/src") == "gg/src/a:1:needle\n");
+  CHECK(grep(tree, "needle", "gg/.git") == "gg/.git/HEAD:1:needle\n");
+  CHECK(grep(tree, "needle", "hh/src") == "hh/src/a:1:needle\n");
+  CHECK(grep(tree, "needle", "hh/out/x") == "hh/out/x/a:1:needle\n");
+}
+
 TEST_CASE("grep: a long line is cut around the match and hides no other") {
   SearchTools tree;
   tree.write("min.js", std::string(50'000, 'x') + "needle" + std::string(50'000, 'y') + "\nneedle 2\n");

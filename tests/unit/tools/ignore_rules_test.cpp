@@ -70,6 +70,33 @@ void compare_with_git(const fs::path& root, const fs::path& home, std::string_vi
   }
 }
 
+// Names that no generated rule is about: whether all that is in a directory is ignored shows in them.
+constexpr const char* kAnyDirectory = "\x01";
+constexpr const char* kAnyFile = "\x02";
+
+/// Compares walks that begin in each directory with what git says from the root on. Of a directory that is
+/// ignored git has no more to say, since it was named; nor of one that takes part in saying whether it is.
+void compare_from_below(const fs::path& root, const fs::path& home, std::string_view rules) {
+  std::vector<std::string> directories;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    const auto path = entry.path().lexically_relative(root).string();
+    if (entry.is_directory() && !path.starts_with(".git")) directories.push_back(path);
+  }
+  for (const auto& path : directories) write(root / path / kAnyDirectory / "file", "");
+  auto asked = walk_with_rules(root, home.string());
+  for (const auto& path : directories)
+    for (const auto& name : {path, path + "/" + kAnyDirectory, path + "/" + kAnyFile}) asked[name] = false;
+  const auto expected = ignored_by_git(root, home, asked);
+  const auto by_git = [&](const std::string& path) { return expected.count(path) == 1; };
+  for (const auto& from : directories) {
+    const auto files = walk_with_rules(root, home.string(), from);
+    const bool all_below = by_git(from + "/" + kAnyDirectory) && by_git(from + "/" + kAnyFile);
+    if (by_git(from) || all_below || fs::exists(root / from / ".gitignore")) continue;
+    for (const auto& [path, ignored] : files)
+      CHECK_MESSAGE(ignored == by_git(path), path, " from ", from, " under\n", rules);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("ignore_rules: one file") {
@@ -165,6 +192,7 @@ TEST_CASE("ignore_rules: git agrees on generated trees, repositories, worktrees 
       write(home / "its own", rules());
     }
     compare_with_git(root, home, all_rules);
+    compare_from_below(root, home, all_rules);
   }
 }
 
@@ -212,6 +240,49 @@ TEST_CASE("ignore_rules: a directory that was named is searched, whatever the ru
   CHECK(outer.prefix == "src/");
   CHECK_FALSE(is_ignored(outer.scope.get(), "src/a", "a", false));
   CHECK(is_ignored(outer.scope.get(), "src/a.o", "a.o", false));
+}
+
+TEST_CASE("ignore_rules: what holds in a directory below several levels of rules") {
+  struct Row {
+    const char* from;
+    std::set<std::string> searched;  // names of the files that are not ignored
+  };
+  const sandbox_worker::testing::TempDir dir;
+  // The directory in the middle is a repository, and the one above ignores it.
+  write(dir.path() / ".gitignore", "/in\n*.top\n/only/*\n!/only/kept/\n");
+  write(dir.path() / "in/.git/HEAD", "");
+  write(dir.path() / "in/.gitignore", "*.o\n/out\n");
+  write(dir.path() / "in/out/.gitignore", "*.low\n");
+  write(dir.path() / "in/src/.ignore", "*.tmp\n");
+  for (const char* where : {"in/src/deep", "in/out/deep", "in/.git", "only/a", "only/kept", "mid/src"})
+    for (const char* name : {"a", "a.o", "a.top", "a.low", "a.tmp"}) write(dir.path() / where / name, "");
+  write(dir.path() / "mid/.gitignore", "*.o\n!a.top\n");
+  const Row rows[] = {
+      {"in/src", {"deep/a", "deep/a.top", "deep/a.low", ".ignore"}},
+      {"in/src/deep", {"a", "a.top", "a.low"}},
+      {"in/out", {"deep/a", "deep/a.o", "deep/a.top", "deep/a.tmp", ".gitignore"}},
+      {"in/out/deep", {"a", "a.o", "a.top", "a.tmp"}},
+      {"in/.git", {"a", "a.top", "a.low", "a.tmp", "HEAD"}},
+      {"only/a", {"a", "a.o", "a.top", "a.low", "a.tmp"}},
+      {"only/kept", {"a", "a.o", "a.low", "a.tmp"}},
+      {"mid/src", {"a", "a.top", "a.low", "a.tmp"}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.from);
+    std::set<std::string> searched;
+    for (const auto& [path, ignored] : walk_with_rules(dir.path(), "", row.from))
+      if (!ignored) searched.insert(path.substr(std::string(row.from).size() + 1));
+    CHECK(searched == row.searched);
+  }
+}
+
+TEST_CASE("ignore_rules: where all but some names are ignored, a directory below is no named exception") {
+  const sandbox_worker::testing::TempDir dir;
+  write(dir.path() / ".gitignore", "*\n!*/\n!*.c\n");
+  for (const char* name : {"src/a.c", "src/a.o"}) write(dir.path() / name, "");
+  auto files = walk_with_rules(dir.path(), "", "src");
+  CHECK_FALSE(files["src/a.c"]);
+  CHECK(files["src/a.o"]);
 }
 
 TEST_CASE("ignore_rules: core.excludesFile in git's configuration") {
