@@ -92,9 +92,9 @@ OrErrno<OpenedFile> open_in_roots(std::span<const Root> roots, std::string_view 
   }
   if (start.rest.empty()) start.rest = ".";
   const auto& root = roots[start.root];
-  auto fd = open_beneath(root.fd.get(), start.rest, flags);
+  auto fd = open_beneath(root.descriptor(), start.rest, flags);
   for (int i = 0; i < kMaxRetries && !fd && fd.error() == EAGAIN; ++i)
-    fd = open_beneath(root.fd.get(), start.rest, flags);
+    fd = open_beneath(root.descriptor(), start.rest, flags);
   if (fd) {
     auto canonical = path_of(fd->get());
     if (is_within(canonical, root.path))

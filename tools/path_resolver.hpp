@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <expected>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,8 +30,12 @@ struct ResolvedPath {
 struct Root {
   std::string path;   // absolute, links resolved
   std::string given;  // absolute, as the operator named it: agents use this name too
-  UniqueFd fd;        // O_PATH
   bool writable = true;
+  std::shared_ptr<const UniqueFd> fd;  // O_PATH; null: it can't be used now
+  int error = 0;                       // why not
+
+  /// Whatever is done beneath a root that can't be used fails with EBADF, and nothing else does.
+  int descriptor() const { return fd ? fd->get() : -1; }
 };
 
 /// Errors below are errno values; EXDEV stands for "outside every root".

@@ -180,12 +180,12 @@ class Walk {
 
   OrErrno<ResolvedPath> resolved(std::string name) {
     UniqueFd parent =
-        directory_ ? std::move(directory_) : UniqueFd(::openat(roots_[root_].fd.get(), ".", kDirectory));
+        directory_ ? std::move(directory_) : UniqueFd(::openat(roots_[root_].descriptor(), ".", kDirectory));
     if (!parent) return std::unexpected(errno);
     return ResolvedPath{.parent = std::move(parent), .name = std::move(name), .path = canonical_path()};
   }
 
-  int directory() const { return directory_ ? directory_.get() : roots_[root_].fd.get(); }
+  int directory() const { return directory_ ? directory_.get() : roots_[root_].descriptor(); }
 
   std::string canonical_path() const {
     std::string path = roots_[root_].path;

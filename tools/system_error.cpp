@@ -76,6 +76,17 @@ PathError read_only_error(std::string_view path) {
                               path)};
 }
 
+PathError lost_root_error(std::string_view path, std::string_view root, int error) {
+  const std::string_view why = error == ENOENT    ? "was removed"
+                               : error == ENOTDIR ? "is something else than a directory now"
+                                                  : std::string_view();
+  if (why.empty()) return path_error("open", root, error);
+  return {.error = EBADF,
+          .text = fmt::format(
+              "cannot open {}: {}, which the file tools work in, {}; make the directory again with bash",
+              path, root, why)};
+}
+
 PathError path_error(std::string_view operation, std::string_view path, int error) {
   return {.error = error, .text = system_error_text(operation, path, error)};
 }

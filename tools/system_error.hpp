@@ -23,5 +23,8 @@ PathError empty_path_error();
 PathError nul_path_error();
 PathError outside_error(std::string_view path, std::string_view roots);
 PathError read_only_error(std::string_view path);
+/// The root that `path` leads to was removed (ENOENT), or replaced by something else (ENOTDIR), or can't be
+/// opened. That is no ENOENT of `path`, which callers take for an answer.
+PathError lost_root_error(std::string_view path, std::string_view root, int error);
 
 }  // namespace sandbox_worker::tools

@@ -38,8 +38,25 @@ std::expected<Root, std::string> open_root(const std::string& directory, Access 
   if (!fd) return std::unexpected(cannot_use(directory, std::generic_category().message(errno)));
   return Root{.path = canonical.string(),
               .given = absolute_name(directory, canonical.string()),
-              .fd = std::move(fd),
-              .writable = access == Access::read_write};
+              .writable = access == Access::read_write,
+              .fd = std::make_shared<const UniqueFd>(std::move(fd)),
+              .error = 0};
+}
+
+PathError refusal(const std::vector<Root>& roots, std::string_view path, int error) {
+  if (error == EBADF) {
+    const auto lost = std::ranges::find_if(roots, [](const Root& root) { return !root.fd; });
+    if (lost != roots.end()) return lost_root_error(path, lost->path, lost->error);
+  }
+  if (error != EXDEV) return path_error("open", path, error);
+  std::string allowed;
+  for (const auto& root : roots) allowed += (allowed.empty() ? "" : ", ") + root.path;
+  return outside_error(path, allowed);
+}
+
+bool is_writable(const std::vector<Root>& roots, std::string_view canonical) {
+  return std::ranges::all_of(
+      roots, [&](const Root& root) { return root.writable || !is_within(canonical, root.path); });
 }
 
 }  // namespace
@@ -59,7 +76,8 @@ std::expected<Workspace, std::string> Workspace::open(std::string workdir,
 std::expected<void, std::string> Workspace::add_root(std::string directory, Access access) {
   auto root = open_root(directory, access);
   if (!root) return std::unexpected(root.error());
-  roots_.push_back(std::move(*root));
+  if (workdir_.empty()) workdir_ = root->path;
+  roots_->add(std::move(*root));
   return {};
 }
 
@@ -67,8 +85,9 @@ std::expected<OpenedFile, PathError> Workspace::open_file(std::string_view path,
   if (path.empty()) return std::unexpected(empty_path_error());
   if (path.contains('\0')) return std::unexpected(nul_path_error());
   const int extra = (flags & O_PATH) != 0 ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  auto opened = open_in_roots(roots_, path, flags | extra);
-  if (!opened) return std::unexpected(refuse(path, opened.error()));
+  const auto roots = roots_->now();
+  auto opened = open_in_roots(*roots, path, flags | extra);
+  if (!opened) return std::unexpected(refusal(*roots, path, opened.error()));
   return std::move(*opened);
 }
 
@@ -76,22 +95,16 @@ std::expected<ResolvedPath, PathError> Workspace::resolve(std::string_view path,
                                                           std::optional<mode_t> make_parents) const {
   if (path.empty()) return std::unexpected(empty_path_error());
   if (path.contains('\0')) return std::unexpected(nul_path_error());
-  auto place = resolve_in_roots(roots_, path, make_parents);
-  if (!place) return std::unexpected(refuse(path, place.error()));
-  if (!is_writable(place->path)) return std::unexpected(read_only_error(path));
+  auto roots = roots_->now();
+  auto place = resolve_in_roots(*roots, path, make_parents);
+  if (!place && place.error() == EBADF && make_parents) {
+    roots_->make_first(*make_parents);
+    roots = roots_->now();
+    place = resolve_in_roots(*roots, path, make_parents);
+  }
+  if (!place) return std::unexpected(refusal(*roots, path, place.error()));
+  if (!is_writable(*roots, place->path)) return std::unexpected(read_only_error(path));
   return std::move(*place);
-}
-
-PathError Workspace::refuse(std::string_view path, int error) const {
-  if (error != EXDEV) return path_error("open", path, error);
-  std::string allowed;
-  for (const auto& root : roots_) allowed += (allowed.empty() ? "" : ", ") + root.path;
-  return outside_error(path, allowed);
-}
-
-bool Workspace::is_writable(std::string_view canonical) const {
-  return std::ranges::all_of(
-      roots_, [&](const Root& root) { return root.writable || !is_within(canonical, root.path); });
 }
 
 }  // namespace sandbox_worker::tools

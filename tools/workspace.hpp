@@ -3,12 +3,14 @@
 #include <sys/types.h>
 
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tools/path_resolver.hpp"
+#include "tools/roots.hpp"
 #include "tools/system_error.hpp"
 
 namespace sandbox_worker::tools {
@@ -16,7 +18,8 @@ namespace sandbox_worker::tools {
 enum class Access { read_write, read_only };
 
 /// The directories that file tools may touch. Paths are resolved by descriptor, so that nothing that changes
-/// meanwhile leads outside: see docs/architecture.md. Thread-safe once made.
+/// meanwhile leads outside: see docs/architecture.md. A root that is removed and made again is opened anew.
+/// Thread-safe once made.
 class Workspace {
  public:
   /// `workdir` is made when missing; the other roots must exist. Errors are sentences for the operator.
@@ -24,7 +27,7 @@ class Workspace {
                                                     std::vector<std::string> allowed_roots);
 
   /// Absolute, links resolved.
-  const std::string& workdir() const noexcept { return roots_.front().path; }
+  const std::string& workdir() const noexcept { return workdir_; }
 
   /// A further root, e.g. of spilled output. Call before tools run.
   std::expected<void, std::string> add_root(std::string directory, Access access = Access::read_write);
@@ -35,17 +38,17 @@ class Workspace {
   std::expected<OpenedFile, PathError> open_file(std::string_view path, int flags) const;
 
   /// The place of a file to write, which may not exist yet, its parent's descriptor at hand. Missing
-  /// directories are made with mode `make_parents`, less the umask, when it is given. A link as the last
-  /// component is followed as long as it stays inside. A place inside a read-only root is an error (EROFS).
+  /// directories, and the workdir if it was removed, are made with mode `make_parents`, less the umask, when
+  /// it is given. A link as the last component is followed as long as it stays inside. A place inside a
+  /// read-only root is an error (EROFS).
   std::expected<ResolvedPath, PathError> resolve(std::string_view path,
                                                  std::optional<mode_t> make_parents = std::nullopt) const;
 
  private:
   Workspace() = default;
-  PathError refuse(std::string_view path, int error) const;
-  bool is_writable(std::string_view canonical) const;
 
-  std::vector<Root> roots_;  // the workdir first
+  std::string workdir_;
+  std::unique_ptr<Roots> roots_ = std::make_unique<Roots>();  // the workdir first; a pointer, to be movable
 };
 
 }  // namespace sandbox_worker::tools

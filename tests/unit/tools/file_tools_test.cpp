@@ -222,6 +222,20 @@ TEST_CASE("file tools: files of others, and what may not be read or written, as 
   CHECK(tools.dir.list() == "closed closed/f fixed secret theirs");
 }
 
+TEST_CASE("file tools: a workdir that is removed, and made again by hand or by write") {
+  FileTools tools;
+  tools.dir.write("f", "one");
+  std::filesystem::remove_all(tools.dir.path());
+  CHECK(read_now(tools, "f").contains("was removed"));
+  CHECK(edit_now(tools, "f", "one", "two").contains("was removed"));
+  CHECK(write_now(tools, "a/f", "two") == "Wrote 3 bytes to a/f (new file)");
+  CHECK(read_now(tools, "a/f") == "two");
+  std::filesystem::remove_all(tools.dir.path());
+  tools.dir.write("f", "three");
+  CHECK(read_now(tools, "f") == "three");
+  check_tools_in(tools, "d");
+}
+
 TEST_CASE("file tools: a cancelled call completes with a result that says so") {
   FileTools tools;
   tools.dir.write("f", "old");

@@ -102,6 +102,15 @@ TEST_CASE("glob: a link out of the root is not followed") {
   CHECK(glob(tree, "out/passwd").starts_with("error: "));
 }
 
+TEST_CASE("glob: in a workdir that was removed, and made again") {
+  SearchTools tree;
+  tree.write("a", "");
+  fs::remove_all(tree.root);
+  CHECK(has(glob(tree, "*"), "was removed"));
+  tree.write("b", "");
+  CHECK(glob(tree, "*") == "b");
+}
+
 TEST_CASE("glob: interrupted, it says so") {
   SearchTools tree;
   tree.write("a", "");

@@ -44,8 +44,9 @@ const std::array kWays = {Way{"walk", walk_open, walk_resolve},
                           Way{"kernel first", open_in_roots, resolve_in_roots}};
 
 Root make_root(const std::string& path, const std::string& given) {
-  return {
-      .path = path, .given = given, .fd = UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  return {.path = path,
+          .given = given,
+          .fd = std::make_shared<const UniqueFd>(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
 }
 
 std::string content_of(int fd) {
@@ -220,7 +221,7 @@ TEST_CASE("paths: the kernel alone never gives more than the walk") {
   for (const char* path :
        {"../out/secret", "out/secret", "magic/etc/passwd", "/etc/passwd", "sub/../../out/secret"}) {
     CAPTURE(path);
-    CHECK_FALSE(open_beneath(tree.roots.front().fd.get(), path, O_RDONLY));
+    CHECK_FALSE(open_beneath(tree.roots.front().descriptor(), path, O_RDONLY));
   }
 }
 
@@ -310,7 +311,7 @@ TEST_CASE("paths: however components are swapped for links meanwhile, nothing ou
   std::atomic<bool> done = false;
   std::thread attacker([&] {
     // RENAME_EXCHANGE leaves no moment in which the name is missing.
-    const int w = tree.roots.front().fd.get();
+    const int w = tree.roots.front().descriptor();
     for (unsigned i = 0; !done.load(std::memory_order_relaxed); ++i)
       ::renameat2(w, "a", w, i % 2 == 0 ? "evil" : "evil_relative", RENAME_EXCHANGE);
   });

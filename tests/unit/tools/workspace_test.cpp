@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <filesystem>
 #include <string>
+#include <thread>
 
 #include "tests/support/as_user.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -80,4 +83,84 @@ TEST_CASE("workspace: a read-only root can be read and not written, also inside 
   REQUIRE_FALSE(place);
   CHECK(place.error().error == EROFS);
   CHECK(workspace->resolve("new"));
+}
+
+TEST_CASE("workspace: a root that is removed or moved, and made again, is used as it is now") {
+  TempDir dir;
+  dir.write("w/f", "old");
+  dir.write("r/g", "old");
+  const auto workspace = Workspace::open(dir / "w", {dir / "r"});
+  REQUIRE(workspace);
+  std::filesystem::remove_all(dir / "w");
+  dir.write("w/new", "");
+  CHECK(workspace->open_file("new", O_RDONLY));
+  CHECK(workspace->open_file(dir / "w/new", O_RDONLY));
+  CHECK(workspace->resolve("a/b", 0777));
+  CHECK(std::filesystem::exists(dir / "w/a"));
+  std::filesystem::rename(dir / "r", dir / "elsewhere");
+  dir.write("r/new", "");
+  CHECK(workspace->open_file(dir / "r/new", O_RDONLY));
+  CHECK_FALSE(workspace->open_file(dir / "r/g", O_RDONLY));
+  CHECK(workspace->open_file("new", O_RDONLY));
+}
+
+TEST_CASE("workspace: a root that is gone is an error of its own, and the workdir is made again to write") {
+  TempDir dir;
+  dir.write("top/w/f", "");
+  dir.write("r/g", "");
+  const auto workspace = Workspace::open(dir / "top/w", {dir / "r"});
+  REQUIRE(workspace);
+  std::filesystem::remove_all(dir / "top");
+  const auto gone = "cannot open f: " + dir / "top/w" +
+                    ", which the file tools work in, was removed; make the directory again with bash";
+  const auto opened = workspace->open_file("f", O_RDONLY);
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().text == gone);
+  const auto place = workspace->resolve("f");
+  REQUIRE_FALSE(place);
+  CHECK(place.error().text == gone);
+  CHECK_FALSE(workspace->open_file(".", O_RDONLY));
+  CHECK(workspace->open_file(dir / "r/g", O_RDONLY));
+  CHECK_FALSE(std::filesystem::exists(dir / "top"));
+  CHECK(workspace->resolve("f", 0777));
+  CHECK(std::filesystem::is_directory(dir / "top/w"));
+}
+
+TEST_CASE("workspace: a link that takes the place of a root, or of a directory above it, is not followed") {
+  TempDir dir;
+  dir.write("top/w/f", "inside");
+  dir.write("out/w/f", "OUTSIDE");
+  const auto workspace = Workspace::open(dir / "top/w", {});
+  REQUIRE(workspace);
+  for (const char* name : {"top/w", "top"}) {
+    CAPTURE(name);
+    std::filesystem::remove_all(dir / name);
+    dir.link(name, dir / (std::string("out") + std::string(name).substr(3)));
+    const auto opened = workspace->open_file("f", O_RDONLY);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().text.find("is something else than a directory now") != std::string::npos);
+    CHECK_FALSE(workspace->resolve("f", 0777));
+  }
+}
+
+TEST_CASE("workspace: while its workdir is swapped, each thread finds one of the two, whole") {
+  TempDir dir;
+  dir.write("w/f", "a");
+  dir.write("other/f", "b");
+  const auto workspace = Workspace::open(dir / "w", {});
+  REQUIRE(workspace);
+  std::atomic<int> running = 3;
+  std::atomic<int> missed = 0;
+  std::vector<std::jthread> users;
+  for (int i = 0; i < 3; ++i)
+    users.emplace_back([&] {
+      for (int j = 0; j < 2'000; ++j)
+        if (!workspace->open_file("f", O_RDONLY)) ++missed;
+      --running;
+    });
+  while (running > 0) {
+    ::renameat2(AT_FDCWD, (dir / "w").c_str(), AT_FDCWD, (dir / "other").c_str(), RENAME_EXCHANGE);
+  }
+  users.clear();
+  CHECK(missed == 0);
 }
