@@ -31,12 +31,15 @@ class TemporaryFile {
   /// Each of these gives 0 or an errno.
   int create(mode_t mode) {
     std::random_device random;
-    do {
+    while (true) {
       name_ = fmt::format(".sandbox-worker-{:08x}{:08x}", random(), random());
-      fd_.reset(
-          ::openat(directory_, name_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode));
-    } while (!fd_ && errno == EEXIST);
-    return fd_ ? 0 : errno;
+      const int fd =
+          ::openat(directory_, name_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
+      const int error = fd < 0 ? errno : 0;
+      if (error == EEXIST) continue;
+      fd_.reset(fd);
+      return error;
+    }
   }
 
   int write(std::string_view bytes, const std::stop_token& stop) {
@@ -116,16 +119,6 @@ bool unchanged(const ResolvedPath& place, const RegularFile& old) {
          same_time(now.st_mtim, old.info.st_mtim);
 }
 
-/// Without a right to make files in the directory nothing can be replaced in one step, whoever owns the file.
-PathError cannot_create(std::string_view path, int error) {
-  if (error != EACCES && error != EPERM) return path_error("write", path, error);
-  return {.error = error,
-          .text = fmt::format(
-              "cannot write {}: no permission to make files in its directory; see ls -ld, or write it in "
-              "place with bash: cat >",
-              path)};
-}
-
 }  // namespace
 
 std::expected<ReplacedFile, PathError> replace_file(const ResolvedPath& place, std::string_view path,
@@ -143,7 +136,7 @@ std::expected<ReplacedFile, PathError> replace_file(const ResolvedPath& place, s
   ReplacedFile replaced;
   TemporaryFile temporary(parent);
   const auto mode = content.old != nullptr ? mode_t{0600} : content.new_file_mode;
-  if (const int error = temporary.create(mode)) return std::unexpected(cannot_create(path, error));
+  if (const int error = temporary.create(mode)) return std::unexpected(cannot_create_error(path, error));
   if (const int error = temporary.write(content.bytes, stop)) return failed(error);
   if (content.old != nullptr) {
     if (const int error = keep_metadata(*content.old, temporary.fd(), replaced)) return failed(error);

@@ -10,7 +10,12 @@ using namespace std::string_view_literals;
 struct Signature {
   std::string_view bytes;
   std::string_view description;
+  std::string_view advice = "use bash to look into it, e.g. file, strings or xxd";
 };
+
+constexpr std::string_view kFromUtf16 = "convert it with bash: iconv -f UTF-16 -t UTF-8";
+constexpr std::string_view kFromUtf32 = "convert it with bash: iconv -f UTF-32 -t UTF-8";
+constexpr std::string_view kToPng = "convert it to PNG to see it";
 
 constexpr std::array kBinarySignatures = {
     Signature{"\x7F"
@@ -35,11 +40,13 @@ constexpr std::array kBinarySignatures = {
     Signature{"ID3"sv, "MP3 audio"},
     Signature{"fLaC"sv, "FLAC audio"},
     Signature{"RIFF"sv, "RIFF media (WAV, AVI)"},
-    Signature{"BM"sv, "a BMP image; convert it to PNG to see it"},
-    Signature{"II*\0"sv, "a TIFF image; convert it to PNG to see it"},
-    Signature{"MM\0*"sv, "a TIFF image; convert it to PNG to see it"},
-    Signature{"\xFF\xFE"sv, "UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8"},
-    Signature{"\xFE\xFF"sv, "UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8"},
+    Signature{"BM"sv, "a BMP image", kToPng},
+    Signature{"II*\0"sv, "a TIFF image", kToPng},
+    Signature{"MM\0*"sv, "a TIFF image", kToPng},
+    Signature{"\xFF\xFE\0\0"sv, "UTF-32 text", kFromUtf32},
+    Signature{"\0\0\xFE\xFF"sv, "UTF-32 text", kFromUtf32},
+    Signature{"\xFF\xFE"sv, "UTF-16 text", kFromUtf16},
+    Signature{"\xFE\xFF"sv, "UTF-16 text", kFromUtf16},
 };
 
 std::string_view image_type(std::string_view head) {
@@ -53,12 +60,16 @@ std::string_view image_type(std::string_view head) {
   return {};
 }
 
-std::string_view binary_description(std::string_view head) {
+FileKind binary(const Signature& signature) {
+  return {.kind = FileKind::Class::binary, .description = signature.description, .advice = signature.advice};
+}
+
+FileKind binary_kind(std::string_view head) {
   for (const auto& signature : kBinarySignatures)
-    if (head.starts_with(signature.bytes)) return signature.description;
-  if (head.size() >= 262 && head.substr(257, 5) == "ustar") return "a tar archive";
-  if (head.size() >= 12 && head.substr(4, 4) == "ftyp") return "MP4 media";
-  return "data with NUL bytes";
+    if (head.starts_with(signature.bytes)) return binary(signature);
+  if (head.size() >= 262 && head.substr(257, 5) == "ustar") return binary({"", "a tar archive"});
+  if (head.size() >= 12 && head.substr(4, 4) == "ftyp") return binary({"", "MP4 media"});
+  return binary({"", "data with NUL bytes"});
 }
 
 }  // namespace
@@ -75,8 +86,7 @@ FileKind kind_of(std::string_view head) {
                               "\xFD"
                               "7zXZ") ||
                           head.starts_with("\x28\xB5\x2F\xFD");
-  if (compressed || head.find('\0') != std::string_view::npos)
-    return {.kind = FileKind::Class::binary, .description = binary_description(head)};
+  if (compressed || head.find('\0') != std::string_view::npos) return binary_kind(head);
   return {};
 }
 

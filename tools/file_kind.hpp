@@ -14,6 +14,7 @@ struct FileKind {
   Class kind = Class::text;
   std::string_view media_type = {};   // of images and documents
   std::string_view description = {};  // of binary files, with its article: "an ELF program or library"
+  std::string_view advice = {};       // how else to see one
 };
 
 FileKind kind_of(std::string_view head);

@@ -137,6 +137,7 @@ bool FileSearcher::fill(int fd) {
   while (have_ < size_) {
     const auto got = ::read(fd, buffer_.get() + have_, size_ - have_);
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0) error_ = errno;
     if (got <= 0) return false;
     have_ += static_cast<std::size_t>(got);
     if (short_read_is_last_ && have_ < size_) return false;
@@ -150,18 +151,23 @@ std::size_t FileSearcher::whole_lines() const {
                             : static_cast<std::size_t>(static_cast<const char*>(newline) - buffer_.get()) + 1;
 }
 
+FileOutcome FileSearcher::outcome() const {
+  return error_ != 0 ? FileOutcome::unreadable : FileOutcome::searched;
+}
+
 FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadline& deadline,
                                  const OnHit& on_hit) {
   const std::size_t most = search.crosses_lines() ? kMaxWhole : kMaxLine;
   TextSearch text(search, deadline, on_hit);
   have_ = 0;
-  errno = 0;
+  error_ = 0;
   for (bool first = true, more = true; more; first = false) {
     more = fill(fd);
     std::string_view have(buffer_.get(), have_);
     if (first) {
-      if (have.empty()) return errno != 0 ? FileOutcome::unreadable : FileOutcome::searched;
-      if (have.starts_with("\xFF\xFE") || have.starts_with("\xFE\xFF")) {
+      if (have.empty()) return outcome();
+      const bool utf32 = have.starts_with(std::string_view("\xFF\xFE\0\0", 4));
+      if (!utf32 && (have.starts_with("\xFF\xFE") || have.starts_with("\xFE\xFF"))) {
         return search_utf16(fd, search, deadline, on_hit);
       }
       if (have.substr(0, kLookedAt).find('\0') != std::string_view::npos) return FileOutcome::binary;
@@ -181,7 +187,7 @@ FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadlin
     have_ -= use;
   }
   shrink();
-  return FileOutcome::searched;
+  return outcome();
 }
 
 FileOutcome FileSearcher::search_utf16(int fd, const LineSearch& search, const Deadline& deadline,
@@ -193,7 +199,7 @@ FileOutcome FileSearcher::search_utf16(int fd, const LineSearch& search, const D
   const std::string text = utf8_of_utf16({buffer_.get(), have_});
   TextSearch(search, deadline, on_hit).run(text, true);
   shrink();
-  return FileOutcome::searched;
+  return outcome();
 }
 
 }  // namespace sandbox_worker::tools

@@ -46,8 +46,12 @@ class FileSearcher {
   /// unless it is UTF-16 with a byte order mark, which is searched as UTF-8.
   FileOutcome search(int fd, const LineSearch& search, const Deadline& deadline, const OnHit& on_hit);
 
+  /// Why the last file was unreadable, wholly or from some place on; an errno.
+  int error() const noexcept { return error_; }
+
  private:
   bool fill(int fd);
+  FileOutcome outcome() const;
   std::size_t whole_lines() const;
   FileOutcome search_utf16(int fd, const LineSearch& search, const Deadline& deadline, const OnHit& on_hit);
 
@@ -58,6 +62,7 @@ class FileSearcher {
   std::size_t size_ = 0;  // of the buffer
   std::size_t have_ = 0;  // bytes in it
   bool short_read_is_last_ = false;
+  int error_ = 0;  // of the reads of this file
 };
 
 }  // namespace sandbox_worker::tools

@@ -36,6 +36,17 @@ std::string without_dot_steps(std::string_view pattern) {
   return std::string(pattern);
 }
 
+/// Where a pattern with the literal directories `directories` ("src/lib/") looks, as the caller would name
+/// it.
+std::string start_of(std::string_view path, std::string_view directories) {
+  if (directories.empty()) return std::string(path);
+  while (directories.size() > 1 && directories.ends_with('/')) directories.remove_suffix(1);
+  std::string from;
+  if (path != "." && !directories.starts_with('/')) from = path;
+  if (!from.empty() && !from.ends_with('/')) from += '/';
+  return from += directories;
+}
+
 std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_view pattern) {
   std::string text;
   for (const auto& hit : hits.newest) {
@@ -60,6 +71,7 @@ std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_
         "pattern or as path to see them]\n",
         hits.more_ignored ? "at least " : "", counted(hits.ignored, "matching file", "matching files"));
   }
+  if (hits.unreadable > 0) text += unreadable_note(hits.unreadable) + "\n";
   text.pop_back();
   return text;
 }
@@ -84,14 +96,16 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
     return ToolResult::error("glob: only files are found; write " + pattern + "** for all in a directory");
   const auto compiled = GlobPattern::compile(rest);
   if (!compiled) return ToolResult::error("glob: " + compiled.error());
-  std::string from(path);
-  if (!directories.empty()) from = pattern.starts_with('/') ? directories : from + '/' + directories;
+  if (path.empty()) return ToolResult::error("glob: " + empty_path_error().text);
+  const std::string from = start_of(path, directories);
   const auto place = open_search_place(options_, from);
   if (!place) {
     const bool missing = place.error().error == ENOENT || place.error().error == ENOTDIR;
     if (missing && !directories.empty()) return ToolResult::text("(no matches: " + place.error().text + ")");
     return ToolResult::error("glob: " + place.error().text);
   }
+  if (!place->directory && !directories.empty())
+    return ToolResult::text("(no matches: " + from + " is a file, not a directory)");
   if (!place->directory)
     return ToolResult::error("glob: " + from + " is a file; the path is where to look, a directory");
   const GlobHits hits = glob(*compiled, *place, deadline, kMaxShown);

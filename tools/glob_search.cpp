@@ -115,9 +115,13 @@ GlobHits glob(const GlobPattern& pattern, const SearchPlace& place, const Deadli
   Walk walk({.root = place.fd.get(), .outer = place.outer, .threads = place.threads}, deadline);
   const auto make = [&] { return std::make_unique<Matcher>(pattern, max_kept, shared); };
   walk.run(make);
+  const auto unreadable = walk.unreadable();
   const bool all = walk.run_ignored(make, kMaxIgnored);
-  return {
-      .newest = shared.newest.take(), .total = shared.total, .ignored = shared.ignored, .more_ignored = !all};
+  return {.newest = shared.newest.take(),
+          .total = shared.total,
+          .ignored = shared.ignored,
+          .more_ignored = !all,
+          .unreadable = unreadable};
 }
 
 }  // namespace sandbox_worker::tools

@@ -17,10 +17,11 @@ struct GlobHit {
 };
 
 struct GlobHits {
-  std::vector<GlobHit> newest;  // newest first, ties by path
-  std::uint64_t total = 0;      // of all matching files
-  std::uint64_t ignored = 0;    // matching files that were left out
-  bool more_ignored = false;    // there may be more of those
+  std::vector<GlobHit> newest;   // newest first, ties by path
+  std::uint64_t total = 0;       // of all matching files
+  std::uint64_t ignored = 0;     // matching files that were left out
+  bool more_ignored = false;     // there may be more of those
+  std::uint64_t unreadable = 0;  // directories, in which more may match
 };
 
 /// Finds the regular files below `place` that match, and keeps the `max_kept` newest. Ends early, with what

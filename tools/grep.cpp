@@ -16,12 +16,12 @@ namespace {
 
 std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
   if (!place.directory && counts.binary > 0) return "(no matches: the file is binary)";
-  if (!place.directory && counts.unreadable > 0) return "(no matches: the file can't be read)";
   std::string text = fmt::format("(no matches in {})", counted(counts.searched, "file", "files"));
   if (counts.binary > 0)
     text += fmt::format("\n[{} not searched]", counted(counts.binary, "binary file", "binary files"));
   if (counts.unreadable > 0)
     text += fmt::format("\n[{} couldn't be read]", counted(counts.unreadable, "file", "files"));
+  if (counts.unreadable_directories > 0) text += "\n" + unreadable_note(counts.unreadable_directories);
   if (counts.ignored > 0) {
     text += fmt::format(
         "\n[{}{} ignored by .gitignore and the like, or in node_modules, not searched; name the file or "
@@ -49,6 +49,8 @@ ToolResult Grep::search(std::string_view pattern, std::string_view path, std::st
   GrepReport report(kMaxResultCodePoints, options_.spill);
   const GrepCounts counts =
       grep(*compiled, *place, deadline, [&](const MatchChunk& chunk) { report.add(chunk); });
+  if (counts.error != 0 && report.lines() == 0)
+    return ToolResult::error("grep: " + system_error_text("read", path, counts.error));
   std::string text = report.lines() > 0 ? report.text() : nothing_found(*place, counts);
   return with_deadline_note("grep", std::move(text), deadline, options_.limits.search_timeout);
 }

@@ -178,6 +178,7 @@ GrepCounts grep_file(const LineSearch& search, const SearchPlace& place, const D
                                 [&](const FileHit& hit) { piece.add(place.path, hit); }));
   piece.end_file();
   piece.finish();
+  counts.error = searcher.error();
   return counts;
 }
 
@@ -203,6 +204,7 @@ GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadli
   Walk walk({.root = place.fd.get(), .outer = place.outer, .threads = place.threads}, listing);
   const FileList list = FileList::collect(walk, deadline, counts.ignored);
   const bool all_listed = !listing.has_cut();
+  counts.unreadable_directories = walk.unreadable();
   std::atomic<std::uint64_t> next = 0;
   std::mutex mutex;
   fan_out(list.files().size() > kAlone ? place.threads : 1, [&](unsigned) {

@@ -13,6 +13,8 @@ struct GrepCounts {
   std::uint64_t searched = 0;  // files
   std::uint64_t binary = 0;
   std::uint64_t unreadable = 0;
+  std::uint64_t unreadable_directories = 0;
+  int error = 0;              // why the one file that was named is unreadable
   std::uint64_t ignored = 0;  // only counted in full when nothing was found
   bool more_ignored = false;  // and then there are more than that
 };

@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "tools/text.hpp"
@@ -19,6 +21,7 @@ namespace {
 constexpr std::size_t kMaxNames = 3;
 constexpr std::size_t kMaxEntries = 5'000;  // a directory's entries looked at; more would make an error slow
 constexpr std::size_t kMaxDirectories = 200;  // directories looked into for the same name
+constexpr std::size_t kMaxShownTarget = 200;  // bytes of a link's target
 constexpr std::size_t kMaxLength = 64;        // longer names are not compared letter by letter
 
 struct Candidate {
@@ -62,7 +65,7 @@ std::vector<Candidate> candidates_in(UniqueFd fd, const std::string& wanted) {
     const dirent* entry = ::readdir(directory.get());
     if (entry == nullptr) break;
     const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
+    if (name == "." || name == ".." || name == wanted) continue;
     if (entry->d_type == DT_DIR && ++directories <= kMaxDirectories &&
         has_entry(::dirfd(directory.get()), entry->d_name, wanted))
       found.push_back({1, name + "/" + wanted});
@@ -79,6 +82,28 @@ std::pair<std::string, std::string> split(std::string_view path) {
   const auto slash = path.rfind('/');
   if (slash == std::string_view::npos) return {"", std::string(path)};
   return {std::string(path.substr(0, slash + 1)), std::string(path.substr(slash + 1))};
+}
+
+/// Where a missing path leads out of what is there.
+struct Missing {
+  UniqueFd fd;            // the last directory that is there
+  std::string directory;  // its path as it was given, with its slash
+  std::string name;       // the first component that is missing
+  std::string rest;       // what follows it, with its slash
+};
+
+std::optional<Missing> first_missing(const Workspace& workspace, std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  std::string rest;
+  while (!path.empty()) {
+    auto [directory, name] = split(path);
+    auto opened = workspace.open_file(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
+    if (opened) return Missing{std::move(opened->fd), std::move(directory), std::move(name), std::move(rest)};
+    if (opened.error().error != ENOENT) return std::nullopt;
+    rest = "/" + name + rest;
+    path = path.substr(0, directory.empty() ? 0 : directory.size() - 1);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -103,41 +128,37 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::vector<std::string> near_names(const Workspace& workspace, std::string_view path) {
-  while (path.ends_with('/')) path.remove_suffix(1);
-  std::string rest;  // what follows the first component that is missing
-  while (!path.empty()) {
-    auto [directory, name] = split(path);
-    auto opened = workspace.open_file(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
-    if (!opened && opened.error().error != ENOENT) return {};
-    if (!opened) {
-      rest = "/" + name + rest;
-      path = path.substr(0, directory.empty() ? 0 : directory.size() - 1);
-      continue;
-    }
-    auto found = candidates_in(std::move(opened->fd), name);
-    std::ranges::sort(found);
-    std::vector<std::string> names;
-    for (const auto& candidate : found) {
-      auto whole = directory + candidate.name + rest;
-      if (!rest.empty() && !workspace.open_file(whole, O_PATH)) continue;
-      auto shown = show_text(std::move(whole));
-      if (shown.replaced > 0) shown.text += " (its name is not UTF-8: rename it with bash)";
-      names.push_back(std::move(shown.text));
-      if (names.size() == kMaxNames) break;
-    }
-    return names;
+  auto missing = first_missing(workspace, path);
+  if (!missing) return {};
+  auto found = candidates_in(std::move(missing->fd), missing->name);
+  std::ranges::sort(found);
+  std::vector<std::string> names;
+  for (const auto& candidate : found) {
+    auto whole = missing->directory + candidate.name + missing->rest;
+    if (!missing->rest.empty() && !workspace.open_file(whole, O_PATH)) continue;
+    auto shown = show_text(std::move(whole));
+    if (shown.replaced > 0) shown.text += " (its name is not UTF-8: rename it with bash)";
+    names.push_back(std::move(shown.text));
+    if (names.size() == kMaxNames) break;
   }
-  return {};
+  return names;
 }
 
 std::string near_names_hint(const Workspace& workspace, std::string_view path) {
   std::string hint;
+  if (const auto missing = first_missing(workspace, path)) {
+    std::array<char, kMaxShownTarget> target;
+    const auto length = ::readlinkat(missing->fd.get(), missing->name.c_str(), target.data(), target.size());
+    if (length > 0)
+      hint = "; " + missing->directory + missing->name + " is a link to nowhere (" +
+             show_text(std::string(target.data(), static_cast<std::size_t>(length))).text + ")";
+  }
   const auto names = near_names(workspace, path);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto* before = i == 0 ? "; did you mean " : i + 1 == names.size() ? " or " : ", ";
     hint += before + names[i];
   }
-  return hint.empty() ? hint : hint + "?";
+  return names.empty() ? hint : hint + "?";
 }
 
 }  // namespace sandbox_worker::tools

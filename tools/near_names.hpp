@@ -12,7 +12,8 @@ namespace sandbox_worker::tools {
 /// case, a slip or two, the same name in a directory beside it.
 std::vector<std::string> near_names(const Workspace& workspace, std::string_view path);
 
-/// The same as the end of a message: "; did you mean a or b?", or nothing.
+/// The same as the end of a message: "; did you mean a or b?", or nothing. Says it, too, if a link is there
+/// that leads nowhere.
 std::string near_names_hint(const Workspace& workspace, std::string_view path);
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.

@@ -21,7 +21,7 @@ namespace sandbox_worker::tools {
 /// token is asked to stop, and whatever `work` then returns is still the result.
 template <class Work, class Result = std::invoke_result_t<Work, std::stop_token>>
 boost::asio::awaitable<Result> offload(boost::asio::any_io_executor pool, Work work) {
-  auto initiate = [](auto handler, boost::asio::any_io_executor on, Work job) {
+  auto initiate = [](auto handler, const boost::asio::any_io_executor& on, Work job) {
     auto stop = std::make_shared<std::stop_source>();
     auto slot = boost::asio::get_associated_cancellation_slot(handler);
     if (slot.is_connected()) slot.assign([stop](boost::asio::cancellation_type) { stop->request_stop(); });

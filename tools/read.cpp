@@ -33,9 +33,8 @@ class Reading {
       case FileKind::Class::document:
         return media(kind);
       case FileKind::Class::binary:
-        return failure("{} is not text but {} ({}); use bash to look into it, e.g. file, strings or xxd",
-                       input_.file_path, kind.description,
-                       size_words(static_cast<unsigned long long>(size())));
+        return failure("{} is not UTF-8 text but {} ({}); {}", input_.file_path, kind.description,
+                       size_words(static_cast<unsigned long long>(size())), kind.advice);
       case FileKind::Class::text:
         break;
     }

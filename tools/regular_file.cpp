@@ -21,7 +21,7 @@ std::expected<OpenedFile, PathError> reopen(const Workspace& workspace, std::str
   const auto link = fmt::format("/proc/self/fd/{}", named.fd.get());
   UniqueFd fd(::open(link.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd) return OpenedFile{.fd = std::move(fd), .path = std::move(named.path)};
-  if (errno != ENOENT) return std::unexpected(path_error("read", path, errno));
+  if (errno != ENOENT) return std::unexpected(path_error("open", path, errno));
   return workspace.open_file(path, O_RDONLY);
 }
 
@@ -35,12 +35,12 @@ std::expected<RegularFile, PathError> open_regular(const Workspace& workspace, s
     return std::unexpected(std::move(error));
   }
   RegularFile file;
-  if (::fstat(named->fd.get(), &file.info) != 0) return std::unexpected(path_error("read", path, errno));
-  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular("read", path, file.info.st_mode));
+  if (::fstat(named->fd.get(), &file.info) != 0) return std::unexpected(path_error("open", path, errno));
+  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular_error(path, file.info.st_mode));
   auto opened = reopen(workspace, path, std::move(*named));
   if (!opened) return std::unexpected(std::move(opened.error()));
-  if (::fstat(opened->fd.get(), &file.info) != 0) return std::unexpected(path_error("read", path, errno));
-  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular("read", path, file.info.st_mode));
+  if (::fstat(opened->fd.get(), &file.info) != 0) return std::unexpected(path_error("open", path, errno));
+  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular_error(path, file.info.st_mode));
   file.fd = std::move(opened->fd);
   file.path = std::move(opened->path);
   return file;
@@ -57,24 +57,13 @@ std::expected<std::optional<RegularFile>, PathError> open_existing(const Resolve
     return failed(errno);
   }
   if (S_ISLNK(file.info.st_mode)) return failed(EAGAIN);  // it was none when the path was resolved
-  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular("write", path, file.info.st_mode));
+  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular_error(path, file.info.st_mode));
   file.fd.reset(::openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.fd) return failed(errno == ELOOP || errno == ENOENT ? EAGAIN : errno);
   if (::fstat(file.fd.get(), &file.info) != 0) return failed(errno);
-  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular("write", path, file.info.st_mode));
+  if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular_error(path, file.info.st_mode));
   file.path = place.path;
   return file;
-}
-
-PathError not_regular(std::string_view operation, std::string_view path, mode_t mode) {
-  if (S_ISDIR(mode)) return path_error(operation, path, EISDIR);
-  std::string_view kind = "a device";
-  if (S_ISFIFO(mode)) kind = "a FIFO";
-  if (S_ISSOCK(mode)) kind = "a socket";
-  return {.error = EINVAL,
-          .text = fmt::format(
-              "cannot {} {}: it is {}, not a regular file; use bash, with a time limit, if that is meant",
-              operation, path, kind)};
 }
 
 std::expected<std::size_t, int> read_at(int fd, std::span<char> buffer, off_t offset) {

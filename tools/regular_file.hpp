@@ -28,9 +28,6 @@ std::expected<RegularFile, PathError> open_regular(const Workspace& workspace, s
 std::expected<std::optional<RegularFile>, PathError> open_existing(const ResolvedPath& place,
                                                                    std::string_view path);
 
-/// What kind of thing that is no regular file something is, and what to do; for `operation` on `path`.
-PathError not_regular(std::string_view operation, std::string_view path, mode_t mode);
-
 /// Reads at `offset` until `buffer` is full or the file ends. Gives the bytes read; the error is an errno.
 std::expected<std::size_t, int> read_at(int fd, std::span<char> buffer, off_t offset);
 

@@ -14,7 +14,8 @@
 namespace sandbox_worker::tools {
 namespace {
 
-/// Opens the directory `path`, absolute, without following any link; makes what is missing if `make` is given.
+/// Opens the directory `path`, absolute, without following any link; makes what is missing if `make` is
+/// given.
 OrErrno<UniqueFd> open_absolute(std::string_view path, std::optional<mode_t> make = std::nullopt) {
   constexpr int kStep = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   UniqueFd at(::open("/", kStep));
@@ -36,8 +37,7 @@ bool is_current(const Root& root) {
   if (!root.fd) return false;
   struct stat by_path{};
   struct stat held{};
-  if (::stat(root.path.c_str(), &by_path) != 0)
-    return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+  if (::stat(root.path.c_str(), &by_path) != 0) return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
   return ::fstat(root.fd->get(), &held) != 0 ||
          (held.st_dev == by_path.st_dev && held.st_ino == by_path.st_ino);
 }

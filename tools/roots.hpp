@@ -10,10 +10,10 @@
 
 namespace sandbox_worker::tools {
 
-/// The roots of the file tools. A directory that was removed, or moved away, and made again is another one than
-/// the descriptor's: where a root's path leads is looked at with each use, and it is opened anew when that is
-/// elsewhere. No link is followed then, since the path had none when the root was added. Thread-safe, but for
-/// add().
+/// The roots of the file tools. A directory that was removed, or moved away, and made again is another one
+/// than the descriptor's: where a root's path leads is looked at with each use, and it is opened anew when
+/// that is elsewhere. No link is followed then, since the path had none when the root was added. Thread-safe,
+/// but for add().
 class Roots {
  public:
   /// What one call uses; it stays as it is when another call opens a root anew.

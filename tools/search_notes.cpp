@@ -10,6 +10,12 @@ std::string counted(std::uint64_t count, std::string_view one, std::string_view 
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
+std::string unreadable_note(std::uint64_t directories) {
+  return fmt::format(
+      "[{} couldn't be read, so what is below is left out; see bash: find -type d ! -readable]",
+      counted(directories, "directory", "directories"));
+}
+
 ToolResult with_deadline_note(std::string_view tool, std::string text, const Deadline& deadline,
                               std::chrono::milliseconds limit) {
   if (!deadline.has_cut()) return ToolResult::text(std::move(text));

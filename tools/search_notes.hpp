@@ -13,6 +13,9 @@ namespace sandbox_worker::tools {
 /// "1 file", "3 files".
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many);
 
+/// "[3 directories couldn't be read; …]"
+std::string unreadable_note(std::uint64_t directories);
+
 /// The result of a search, with a last line that says so when it was cut: by its time limit, or (then it is
 /// an error) by its caller.
 ToolResult with_deadline_note(std::string_view tool, std::string text, const Deadline& deadline,

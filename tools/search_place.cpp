@@ -1,7 +1,6 @@
 #include "tools/search_place.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -21,11 +20,9 @@ std::expected<SearchPlace, PathError> open_search_place(const SearchOptions& opt
   const auto seen = options.workspace->open_file(path, O_PATH);
   if (!seen) return std::unexpected(seen.error());
   struct stat status;
-  if (::fstat(seen->fd.get(), &status) != 0) return std::unexpected(path_error("search", path, errno));
-  if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
-    return std::unexpected(
-        PathError{EINVAL, fmt::format("cannot search {}: it is neither a file nor a directory", path)});
-  }
+  if (::fstat(seen->fd.get(), &status) != 0) return std::unexpected(path_error("open", path, errno));
+  if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
+    return std::unexpected(not_regular_error(path, status.st_mode));
   auto opened = options.workspace->open_file(path, O_RDONLY);
   if (!opened) return std::unexpected(opened.error());
   const auto open_directory = [&](const std::string& above) {

@@ -1,6 +1,7 @@
 #include "tools/system_error.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -44,10 +45,15 @@ constexpr std::array kWordings = {
     Wording{EEXIST, "it exists already", "use another name"},
 };
 
+// While a file is read, EAGAIN has another meaning than while its path is resolved.
+constexpr Wording kWouldWait{EAGAIN, "it has nothing to read now, and would make the reader wait",
+                             "use bash, with a time limit"};
+
 }  // namespace
 
 std::string system_error_text(std::string_view operation, std::string_view path, int error) {
-  const auto found = std::ranges::find(kWordings, error, &Wording::error);
+  const bool would_wait = error == EAGAIN && operation == "read";
+  const auto* const found = would_wait ? &kWouldWait : std::ranges::find(kWordings, error, &Wording::error);
   if (found != kWordings.end())
     return fmt::format("cannot {} {}: {}; {}", operation, path, found->why, found->advice);
   return fmt::format("cannot {} {}: {} (errno {}); try again once, then another way", operation, path,
@@ -55,7 +61,7 @@ std::string system_error_text(std::string_view operation, std::string_view path,
 }
 
 PathError empty_path_error() {
-  return {.error = ENOENT, .text = "the path is empty; name a file"};
+  return {.error = ENOENT, .text = "the path is empty; name a file or directory"};
 }
 
 PathError nul_path_error() {
@@ -68,6 +74,39 @@ PathError outside_error(std::string_view path, std::string_view roots) {
               "cannot open {}: it is outside the directories that file tools may touch ({}); use a path "
               "inside them, or bash",
               path, roots)};
+}
+
+PathError directory_name_error(std::string_view path) {
+  return {
+      .error = EISDIR,
+      .text = fmt::format("cannot open {}: its end makes it the name of a directory; leave that out to name "
+                          "a file",
+                          path)};
+}
+
+PathError not_regular_error(std::string_view path, mode_t mode) {
+  if (S_ISDIR(mode)) return path_error("open", path, EISDIR);
+  std::string_view kind = "a device";
+  if (S_ISFIFO(mode)) kind = "a FIFO";
+  if (S_ISSOCK(mode)) kind = "a socket";
+  return {.error = EINVAL,
+          .text = fmt::format(
+              "cannot open {}: it is {}, not a regular file; use bash, with a time limit, if that is meant",
+              path, kind)};
+}
+
+PathError cannot_create_error(std::string_view path, int error) {
+  const auto with = [&](std::string_view why) {
+    return PathError{error,
+                     fmt::format("cannot write {}: {}, or write it in place with bash: cat >", path, why)};
+  };
+  if (error == EACCES || error == EPERM)
+    return with("no permission to make files in its directory; see ls -ld");
+  // The directory is there, or the file could not have been resolved.
+  if (error == ENOENT)
+    return with(
+        "no files can be made in its directory, which was removed or is one like /proc; check the path");
+  return path_error("write", path, error);
 }
 
 PathError read_only_error(std::string_view path) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -22,7 +24,12 @@ PathError path_error(std::string_view operation, std::string_view path, int erro
 PathError empty_path_error();
 PathError nul_path_error();
 PathError outside_error(std::string_view path, std::string_view roots);
+PathError directory_name_error(std::string_view path);
 PathError read_only_error(std::string_view path);
+/// What kind of thing that is no regular file is at `path`.
+PathError not_regular_error(std::string_view path, mode_t mode);
+/// A file at `path` can't be replaced, since none can be made beside it.
+PathError cannot_create_error(std::string_view path, int error);
 /// The root that `path` leads to was removed (ENOENT), or replaced by something else (ENOTDIR), or can't be
 /// opened. That is no ENOENT of `path`, which callers take for an answer.
 PathError lost_root_error(std::string_view path, std::string_view root, int error);

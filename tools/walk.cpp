@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <limits>
 #include <utility>
 
@@ -131,7 +132,11 @@ void Walk::give(Found found) {
 void Walk::read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, Found& found) {
   const std::size_t prefix = options_.outer.prefix.size();
   const UniqueFd fd = open_without_links(options_.root, task.path.substr(prefix), O_RDONLY | O_DIRECTORY);
-  if (!fd) return;
+  if (!fd) {
+    // One that is gone or no directory any more was changed meanwhile.
+    if (!ignored && errno != ENOENT && errno != ENOTDIR && errno != ELOOP) ++unreadable_;
+    return;
+  }
   listing.start(fd.get());
   auto scope = ignored ? nullptr : read_scope(fd.get(), listing.ignore_files, task.path.size(), task.scope);
   visitor.enter(std::string_view(task.path).substr(prefix), fd.get(), ignored);

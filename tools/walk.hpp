@@ -53,6 +53,9 @@ class Walk {
   /// False: there was more.
   bool run_ignored(const MakeVisitor& make, std::int64_t max_entries);
 
+  /// Directories that run() was to visit and couldn't read, for want of rights or such.
+  std::uint64_t unreadable() const noexcept { return unreadable_; }
+
  private:
   using Scope = std::shared_ptr<const IgnoreScope>;
 
@@ -83,6 +86,7 @@ class Walk {
   const Options options_;
   const Deadline& deadline_;
   std::atomic<std::int64_t> entries_left_ = 0;  // of the second round
+  std::atomic<std::uint64_t> unreadable_ = 0;
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

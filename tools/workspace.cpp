@@ -48,6 +48,7 @@ PathError refusal(const std::vector<Root>& roots, std::string_view path, int err
     const auto lost = std::ranges::find_if(roots, [](const Root& root) { return !root.fd; });
     if (lost != roots.end()) return lost_root_error(path, lost->path, lost->error);
   }
+  if (error == EISDIR && (path.ends_with('/') || path.ends_with("/."))) return directory_name_error(path);
   if (error != EXDEV) return path_error("open", path, error);
   std::string allowed;
   for (const auto& root : roots) allowed += (allowed.empty() ? "" : ", ") + root.path;

@@ -186,11 +186,11 @@ TEST_CASE("edit: a missing file is not made, special files and outside paths are
         "you mean "
         "src/main.c?");
   CHECK(tools.edit(input("scr/main.c", "x", "y")).ends_with("did you mean src/main.c?"));
-  CHECK(tools.edit(input("src", "x", "y")).starts_with("error: edit: cannot write src: it is a directory"));
+  CHECK(tools.edit(input("src", "x", "y")).starts_with("error: edit: cannot open src: it is a directory"));
   CHECK(tools.edit(input("/etc/passwd", "root", "y"))
             .starts_with("error: edit: cannot open /etc/passwd: it is outside"));
   REQUIRE(::mkfifo((tools.dir / "fifo").c_str(), 0600) == 0);
-  CHECK(tools.edit(input("fifo", "x", "y")).starts_with("error: edit: cannot write fifo: it is a FIFO"));
+  CHECK(tools.edit(input("fifo", "x", "y")).starts_with("error: edit: cannot open fifo: it is a FIFO"));
   CHECK(tools.dir.list() == "fifo src src/main.c");
 }
 

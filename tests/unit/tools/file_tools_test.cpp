@@ -207,7 +207,7 @@ TEST_CASE("file tools: files of others, and what may not be read or written, as 
         "Wrote 4 bytes to theirs (replaced 6 bytes); its owner could not be kept");
   CHECK(std::filesystem::status(root / "theirs").permissions() == std::filesystem::perms(0666));
   CHECK(read_now(tools, "secret") ==
-        "error: read: cannot read secret: permission denied; see its mode and owner with bash: ls -ld");
+        "error: read: cannot open secret: permission denied; see its mode and owner with bash: ls -ld");
   CHECK(edit_now(tools, "fixed", "fixed", "x") ==
         "error: edit: cannot write fixed: permission denied; see its mode and owner with bash: ls -ld");
   CHECK(write_now(tools, "closed/f", "x") ==
@@ -220,6 +220,19 @@ TEST_CASE("file tools: files of others, and what may not be read or written, as 
   CHECK(tools.dir.read("fixed") == "fixed");
   CHECK(tools.dir.read("closed/f") == "closed");
   CHECK(tools.dir.list() == "closed closed/f fixed secret theirs");
+}
+
+TEST_CASE("file tools: the files of /proc that no file can be made beside, or that wait") {
+  FileTools tools;
+  REQUIRE(tools.workspace.add_root("/proc"));
+  CHECK(
+      write_now(tools, "/proc/self/comm", "x") ==
+      "error: write: cannot write /proc/self/comm: no files can be made in its directory, which was removed "
+      "or is one like /proc; check the path, or write it in place with bash: cat >");
+  CHECK(
+      system_error_text("read", "/proc/kmsg", EAGAIN) ==
+      "cannot read /proc/kmsg: it has nothing to read now, and would make the reader wait; use bash, with a "
+      "time limit");
 }
 
 TEST_CASE("file tools: a workdir that is removed, and made again by hand or by write") {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/as_user.hpp"
 #include "tests/support/search_tools.hpp"
 
 using sandbox_worker::testing::SearchTools;
@@ -93,6 +94,39 @@ TEST_CASE("glob: errors") {
   for (const char* path : {"/etc", "missing", "a", "fifo", "/dev"}) {
     CHECK_MESSAGE(glob(tree, "*", path).starts_with("error: glob: "), path);
   }
+}
+
+TEST_CASE("glob: errors name the path as it was given") {
+  SearchTools tree;
+  tree.write("sub/a", "");
+  CHECK(::mkfifo((tree.root + "/fifo").c_str(), 0600) == 0);
+  const std::string missing = ": no such file or directory; check the path, e.g. with glob)";
+  CHECK(glob(tree, "nodir//*") == "(no matches: cannot open nodir" + missing);
+  CHECK(glob(tree, "nodir/*", "sub/") == "(no matches: cannot open sub/nodir" + missing);
+  CHECK(glob(tree, "sub/a/*") == "(no matches: sub/a is a file, not a directory)");
+  CHECK(glob(tree, "*", "") == "error: glob: the path is empty; name a file or directory");
+  CHECK(glob(tree, "*", "fifo") ==
+        "error: glob: cannot open fifo: it is a FIFO, not a regular file; use bash, "
+        "with a time limit, if that is meant");
+}
+
+TEST_CASE("glob: directories that can't be read are said") {
+  SearchTools tree;
+  for (const char* path : {"secret/s", "open/s"}) tree.write(path, "");
+  fs::permissions(tree.root, fs::perms(0755));
+  fs::permissions(tree.root + "/secret", fs::perms(0700));
+  const std::string note =
+      "[1 directory couldn't be read, so what is below is left out; see bash: find -type d ! -readable]";
+  tree.options.threads = 1;
+  const sandbox_worker::testing::AsUser user;
+  if (!user.ok()) {
+    MESSAGE("not root, so no other user to be: not tested");
+    return;
+  }
+  CHECK(glob(tree, "**/s") == "open/s\n" + note);
+  CHECK(glob(tree, "s*/x") == "(no matches)\n" + note);
+  CHECK(glob(tree, "open/*") == "open/s");
+  CHECK(glob(tree, "secret/*").starts_with("error: glob: cannot open secret: permission denied"));
 }
 
 TEST_CASE("glob: a link out of the root is not followed") {

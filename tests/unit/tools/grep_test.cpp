@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/as_user.hpp"
 #include "tests/support/search_tools.hpp"
 #include "tools/grep_report.hpp"
 #include "tools/grep_search.hpp"
@@ -16,6 +17,7 @@
 
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::SearchTools;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -222,13 +224,44 @@ TEST_CASE("grep: what is too long is counted, and kept whole elsewhere") {
   CHECK(has(text, fmt::format("[{} more matches in {} files not shown", 10'000 - shown, 100 - shown / 100)));
 }
 
+TEST_CASE("grep: UTF-32 is binary") {
+  SearchTools tree;
+  tree.write("a", std::string("\xFF\xFE\0\0x\0\0\0", 8));
+  CHECK(grep(tree, "x", "a") == "(no matches: the file is binary)");
+}
+
+TEST_CASE("grep: a file that can't be read is an error with its reason") {
+  SearchTools tree;
+  REQUIRE(tree.workspace.add_root("/proc"));
+  CHECK(grep(tree, "x", "/proc/self/mem") ==
+        "error: grep: cannot read /proc/self/mem: the device reported an error; try again once");
+}
+
+TEST_CASE("grep: directories that can't be read are said when nothing was found") {
+  SearchTools tree;
+  tree.write("secret/s", "needle\n");
+  tree.write("a", "hay\n");
+  fs::permissions(tree.root, fs::perms(0755));
+  fs::permissions(tree.root + "/secret", fs::perms(0700));
+  tree.options.threads = 1;
+  const sandbox_worker::testing::AsUser user;
+  if (!user.ok()) {
+    MESSAGE("not root, so no other user to be: not tested");
+    return;
+  }
+  CHECK(has(grep(tree, "needle"), "\n[1 directory couldn't be read, so what is below is left out"));
+  CHECK(grep(tree, "hay") == "a:1:hay\n");
+  CHECK(grep(tree, "needle", "secret").starts_with("error: grep: cannot open secret: permission denied"));
+}
+
 TEST_CASE("grep: nothing that isn't a file makes it wait") {
   SearchTools tree;
   tree.write("a", "needle\n");
   CHECK(::mkfifo((tree.root + "/fifo").c_str(), 0600) == 0);
   CHECK(::symlink("/dev/zero", (tree.root + "/zero").c_str()) == 0);
   CHECK(grep(tree, "needle") == "a:1:needle\n");
-  CHECK(grep(tree, "x", "fifo").starts_with("error: grep: cannot search fifo"));
+  CHECK(grep(tree, "x", "fifo")
+            .starts_with("error: grep: cannot open fifo: it is a FIFO, not a regular file; use bash"));
   CHECK(grep(tree, "x", "zero").starts_with("error: grep: "));
   CHECK(grep(tree, "x", "/dev/zero").starts_with("error: grep: "));
   CHECK(grep(tree, "x", "missing").starts_with("error: grep: "));

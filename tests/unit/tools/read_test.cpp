@@ -196,21 +196,28 @@ TEST_CASE("read: an image or PDF over the service's limit is an error") {
 
 TEST_CASE("read: other binary files are a short error with size and kind") {
   FileTools tools;
-  const std::vector<std::pair<std::string, std::string>> rows = {
+  constexpr const char* kLook = "use bash to look into it, e.g. file, strings or xxd";
+  struct Row {
+    std::string bytes;
+    const char* kind;
+    const char* advice;
+  };
+  const std::vector<Row> rows = {
       {"\x7F"
        "ELF\2\1\1\0"s,
-       "an ELF program or library"},
-      {"PK\3\4\x14\0"s, "a ZIP archive (or a format built on it)"},
-      {"\x1F\x8B\x08text"s, "gzip data"},
-      {"SQLite format 3\0"s, "an SQLite database"},
-      {"\xFF\xFEh\0i\0"s, "UTF-16 text; convert it with iconv -f UTF-16 -t UTF-8"},
-      {"\0\1\2"s, "data with NUL bytes"},
+       "an ELF program or library", kLook},
+      {"PK\3\4\x14\0"s, "a ZIP archive (or a format built on it)", kLook},
+      {"\x1F\x8B\x08text"s, "gzip data", kLook},
+      {"SQLite format 3\0"s, "an SQLite database", kLook},
+      {"\xFF\xFEh\0i\0"s, "UTF-16 text", "convert it with bash: iconv -f UTF-16 -t UTF-8"},
+      {"\xFF\xFE\0\0h\0\0\0"s, "UTF-32 text", "convert it with bash: iconv -f UTF-32 -t UTF-8"},
+      {"BM\0"s, "a BMP image", "convert it to PNG to see it"},
+      {"\0\1\2"s, "data with NUL bytes", kLook},
   };
-  for (const auto& [bytes, kind] : rows) {
+  for (const auto& [bytes, kind, advice] : rows) {
     tools.dir.write("f", bytes);
-    CHECK(tools.read({{"file_path", "f"}}) == fmt::format("error: read: f is not text but {} ({} bytes); use "
-                                                          "bash to look into it, e.g. file, strings or xxd",
-                                                          kind, bytes.size()));
+    CHECK(tools.read({{"file_path", "f"}}) ==
+          fmt::format("error: read: f is not UTF-8 text but {} ({} bytes); {}", kind, bytes.size(), advice));
   }
   tools.dir.write("f", "MZ is no program\n");
   CHECK(tools.read({{"file_path", "f"}}) == "MZ is no program\n");
@@ -227,10 +234,10 @@ TEST_CASE("read: what is no regular file never blocks and has its own error") {
   REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
   ::close(socket);
   CHECK(tools.read({{"file_path", "dir"}}) ==
-        "error: read: cannot read dir: it is a directory; name a file in it; list it with bash: ls -la");
+        "error: read: cannot open dir: it is a directory; name a file in it; list it with bash: ls -la");
   const auto special = [](const char* name, const char* kind) {
     return fmt::format(
-        "error: read: cannot read {}: it is {}, not a regular file; use bash, with a time limit, if that is "
+        "error: read: cannot open {}: it is {}, not a regular file; use bash, with a time limit, if that is "
         "meant",
         name, kind);
   };
@@ -262,6 +269,19 @@ TEST_CASE("read: a missing file's error names close names nearby") {
         "glob");
 }
 
+TEST_CASE("read: a link to nowhere is said, and not taken for a near name of its own") {
+  FileTools tools;
+  tools.dir.link("dangling", "no/such");
+  tools.dir.link("dir", "gone");
+  tools.dir.write("danglinG", "");
+  const std::string missing = ": no such file or directory; check the path, e.g. with glob; ";
+  CHECK(tools.read({{"file_path", "dangling"}}) ==
+        "error: read: cannot open dangling" + missing +
+            "dangling is a link to nowhere (no/such); did you mean danglinG?");
+  CHECK(tools.read({{"file_path", "dir/f"}}) ==
+        "error: read: cannot open dir/f" + missing + "dir is a link to nowhere (gone)");
+}
+
 TEST_CASE("read: names of real trees") {
   FileTools tools;
   const std::vector<std::string> names = {"with space",   "new\nline",     "-rf", "--help",
@@ -279,7 +299,7 @@ TEST_CASE("read: names of real trees") {
 TEST_CASE("read: wrong input is said, outside paths are refused, an interrupted read says so") {
   FileTools tools;
   CHECK(tools.read(json::object()) == "error: read: file_path is missing (a string is needed)");
-  CHECK(tools.read({{"file_path", ""}}) == "error: read: the path is empty; name a file");
+  CHECK(tools.read({{"file_path", ""}}) == "error: read: the path is empty; name a file or directory");
   CHECK(tools.read({{"file_path", "/etc/passwd"}})
             .starts_with("error: read: cannot open /etc/passwd: it is outside"));
   tools.dir.link("link", "/etc/passwd");

@@ -67,7 +67,7 @@ TEST_CASE("workspace: errors name the path as it was given, the reason and what 
   CHECK(message("/etc/passwd") ==
         "cannot open /etc/passwd: it is outside the directories that file tools may touch (" + dir / "w" +
             "); use a path inside them, or bash");
-  CHECK(message("") == "the path is empty; name a file");
+  CHECK(message("") == "the path is empty; name a file or directory");
   CHECK(message(std::string_view("a\0b", 3)) ==
         "the path has a NUL byte in it; no file can have such a name");
 }

@@ -61,7 +61,7 @@ TEST_CASE("write: wrong or missing input changes nothing") {
   CHECK(tools.write({{"file_path", "f"}, {"content", {{"a", 1}}}}) ==
         "error: write: content must be a string, not an object");
   CHECK(tools.write({{"content", "x"}}) == "error: write: file_path is missing (a string is needed)");
-  CHECK(write(tools, "", "x") == "error: write: the path is empty; name a file");
+  CHECK(write(tools, "", "x") == "error: write: the path is empty; name a file or directory");
   CHECK(tools.dir.read("f") == "old");
   CHECK(tools.dir.list() == "f");
 }
@@ -138,11 +138,12 @@ TEST_CASE("write: what is no regular file is left alone") {
   tools.dir.make_dir("dir");
   REQUIRE(::mkfifo((tools.dir / "fifo").c_str(), 0600) == 0);
   CHECK(write(tools, "dir", "x") ==
-        "error: write: cannot write dir: it is a directory; name a file in it; list it with bash: ls -la");
-  CHECK(write(tools, ".", "x").starts_with("error: write: cannot write .: it is a directory"));
-  CHECK(write(tools, "new/", "x").starts_with("error: write: cannot open new/: it is a directory"));
+        "error: write: cannot open dir: it is a directory; name a file in it; list it with bash: ls -la");
+  CHECK(write(tools, ".", "x").starts_with("error: write: cannot open .: it is a directory"));
+  CHECK(write(tools, "new/", "x")
+            .starts_with("error: write: cannot open new/: its end makes it the name of a directory;"));
   CHECK(write(tools, "fifo", "x") ==
-        "error: write: cannot write fifo: it is a FIFO, not a regular file; use bash, with a time limit, if "
+        "error: write: cannot open fifo: it is a FIFO, not a regular file; use bash, with a time limit, if "
         "that is "
         "meant");
   CHECK(write(tools, "fifo/x", "x")
