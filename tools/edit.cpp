@@ -1,5 +1,6 @@
 #include "tools/edit.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -55,7 +56,7 @@ ToolResult edit_file(const FileToolOptions& options, const EditInput& input, con
     return missing(*options.workspace, input.file_path);
   if (!place) return failure(place.error().text);
   const auto lock = options.locks->lock(*place);
-  const auto old = open_existing(*place, input.file_path);
+  const auto old = open_existing(*place, input.file_path, O_RDONLY);
   if (!old) return failure(old.error().text);
   if (!*old) return missing(*options.workspace, input.file_path);
   const auto content = content_of(**old, input, options.limits.max_edit_bytes, stop);

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "tools/made_directories.hpp"
 #include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
@@ -21,9 +22,10 @@ struct OpenedFile {
 
 /// Where a path that an agent named really is, whether or not something is there yet.
 struct ResolvedPath {
-  UniqueFd parent;   // the directory that holds the last component, links followed; O_PATH
-  std::string name;  // the last component, never a link when it was looked at; "." for a root itself
-  std::string path;  // absolute, links resolved, for messages and results
+  UniqueFd parent;         // the directory that holds the last component, links followed; O_PATH
+  std::string name;        // the last component, never a link when it was looked at; "." for a root itself
+  std::string path;        // absolute, links resolved, for messages and results
+  MadeDirectories made{};  // on the way
 };
 
 /// A directory that file tools may touch, with all below it.

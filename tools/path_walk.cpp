@@ -80,6 +80,7 @@ class Walk {
     auto rooted = find_root(roots_, whole);
     if (!rooted) return std::unexpected(EXDEV);
     root_ = rooted->root;
+    in_made_ = false;
     names_.clear();
     directory_.reset();
     push(rooted->rest);
@@ -115,17 +116,22 @@ class Walk {
 
   OrErrno<void> step_into(const std::string& name) {
     int fd = ::openat(directory(), name.c_str(), kDirectory);
-    if (fd < 0 && errno == ENOENT && make_parents_) {
-      if (::mkdirat(directory(), name.c_str(), *make_parents_) != 0 && errno != EEXIST)
-        return std::unexpected(errno);
+    int error = fd < 0 ? errno : 0;
+    if (error == ENOENT && make_parents_) {
+      const bool made = ::mkdirat(directory(), name.c_str(), *make_parents_) == 0;
+      if (!made && errno != EEXIST) return std::unexpected(errno);
       fd = ::openat(directory(), name.c_str(), kDirectory);
+      error = fd < 0 ? errno : 0;
+      if (made) made_.add(directory(), name, !in_made_);
+      in_made_ = made;
+    } else {
+      in_made_ = false;
     }
     if (fd >= 0) {
       directory_.reset(fd);
       names_.push_back(name);
       return {};
     }
-    const int error = errno;
     if (error != ELOOP && error != ENOTDIR) return std::unexpected(error);
     auto target = read_link(directory(), name);
     if (!target) return std::unexpected(target.error() == EINVAL ? error : target.error());
@@ -167,6 +173,7 @@ class Walk {
       if (root == "/") return {};
       return enter(root.substr(0, root.rfind('/') + 1));
     }
+    in_made_ = false;
     names_.pop_back();
     directory_.reset();
     for (const auto& name : names_) {
@@ -182,7 +189,10 @@ class Walk {
     UniqueFd parent =
         directory_ ? std::move(directory_) : UniqueFd(::openat(roots_[root_].descriptor(), ".", kDirectory));
     if (!parent) return std::unexpected(errno);
-    return ResolvedPath{.parent = std::move(parent), .name = std::move(name), .path = canonical_path()};
+    return ResolvedPath{.parent = std::move(parent),
+                        .name = std::move(name),
+                        .path = canonical_path(),
+                        .made = std::move(made_)};
   }
 
   int directory() const { return directory_ ? directory_.get() : roots_[root_].descriptor(); }
@@ -199,8 +209,10 @@ class Walk {
   const std::span<const Root> roots_;
   const std::optional<mode_t> make_parents_;
   std::size_t root_ = 0;
-  std::vector<std::string> names_;    // below the root, none of them a link
-  UniqueFd directory_;                // what names_ leads to; none stands for the root's own
+  std::vector<std::string> names_;  // below the root, none of them a link
+  UniqueFd directory_;              // what names_ leads to; none stands for the root's own
+  MadeDirectories made_;
+  bool in_made_ = false;              // names_ leads to the one made last
   std::vector<std::string> pending_;  // still to go, the next one last
   bool must_be_directory_ = false;
   int links_left_ = kMaxLinks;

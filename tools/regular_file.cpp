@@ -47,7 +47,7 @@ std::expected<RegularFile, PathError> open_regular(const Workspace& workspace, s
 }
 
 std::expected<std::optional<RegularFile>, PathError> open_existing(const ResolvedPath& place,
-                                                                   std::string_view path) {
+                                                                   std::string_view path, int least) {
   RegularFile file;
   const int parent = place.parent.get();
   const char* name = place.name.c_str();
@@ -58,7 +58,10 @@ std::expected<std::optional<RegularFile>, PathError> open_existing(const Resolve
   }
   if (S_ISLNK(file.info.st_mode)) return failed(EAGAIN);  // it was none when the path was resolved
   if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular_error(path, file.info.st_mode));
-  file.fd.reset(::openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  constexpr int kFlags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  file.fd = UniqueFd(::openat(parent, name, O_RDONLY | kFlags));
+  if (!file.fd && errno == EACCES && least == O_WRONLY)
+    file.fd = UniqueFd(::openat(parent, name, O_WRONLY | kFlags));
   if (!file.fd) return failed(errno == ELOOP || errno == ENOENT ? EAGAIN : errno);
   if (::fstat(file.fd.get(), &file.info) != 0) return failed(errno);
   if (!S_ISREG(file.info.st_mode)) return std::unexpected(not_regular_error(path, file.info.st_mode));

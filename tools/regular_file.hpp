@@ -14,7 +14,7 @@
 namespace sandbox_worker::tools {
 
 struct RegularFile {
-  UniqueFd fd;  // for reading
+  UniqueFd fd;  // for reading, unless said otherwise
   std::string path;
   struct stat info{};
 };
@@ -24,9 +24,10 @@ struct RegularFile {
 /// nearby.
 std::expected<RegularFile, PathError> open_regular(const Workspace& workspace, std::string_view path);
 
-/// The same for the file at a place that was resolved to write: none when nothing is there.
+/// The same for the file at a place that was resolved to write: none when nothing is there. Opened to read,
+/// or with O_WRONLY as `least` where it may only be written: its content isn't needed then.
 std::expected<std::optional<RegularFile>, PathError> open_existing(const ResolvedPath& place,
-                                                                   std::string_view path);
+                                                                   std::string_view path, int least);
 
 /// Reads at `offset` until `buffer` is full or the file ends. Gives the bytes read; the error is an errno.
 std::expected<std::size_t, int> read_at(int fd, std::span<char> buffer, off_t offset);

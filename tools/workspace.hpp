@@ -39,8 +39,8 @@ class Workspace {
 
   /// The place of a file to write, which may not exist yet, its parent's descriptor at hand. Missing
   /// directories, and the workdir if it was removed, are made with mode `make_parents`, less the umask, when
-  /// it is given. A link as the last component is followed as long as it stays inside. A place inside a
-  /// read-only root is an error (EROFS).
+  /// it is given, and removed again with the result unless it keeps them. A link as the last component is
+  /// followed as long as it stays inside. A place inside a read-only root is an error (EROFS).
   std::expected<ResolvedPath, PathError> resolve(std::string_view path,
                                                  std::optional<mode_t> make_parents = std::nullopt) const;
 

@@ -1,5 +1,6 @@
 #include "tools/write.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <utility>
@@ -16,16 +17,17 @@ namespace sandbox_worker::tools {
 ToolResult write_file(const FileToolOptions& options, const WriteInput& input, const std::stop_token& stop) {
   const auto failed = [](const PathError& error) { return ToolResult::error("write: " + error.text); };
   const mode_t directory_mode = options.private_files ? 0700 : 0777;
-  const auto place = options.workspace->resolve(input.file_path, directory_mode);
+  auto place = options.workspace->resolve(input.file_path, directory_mode);
   if (!place) return failed(place.error());
   const auto lock = options.locks->lock(*place);
-  const auto old = open_existing(*place, input.file_path);
+  const auto old = open_existing(*place, input.file_path, O_WRONLY);
   if (!old) return failed(old.error());
   const NewContent content{.bytes = input.content,
                            .new_file_mode = options.private_files ? mode_t{0600} : mode_t{0666},
                            .old = *old ? &**old : nullptr};
   const auto replaced = replace_file(*place, input.file_path, content, stop);
   if (!replaced) return failed(replaced.error());
+  place->made.keep();
   return ToolResult::text(fmt::format(
       "Wrote {} to {} ({}){}", count_words(input.content.size(), "byte"), input.file_path,
       *old ? fmt::format("replaced {}",

@@ -109,7 +109,7 @@ TEST_CASE("file tools: an edit doesn't undo what changed the file meanwhile") {
   tools.dir.write("f", "old");
   const auto place = tools.workspace.resolve("f");
   REQUIRE(place);
-  const auto old = open_existing(*place, "f");
+  const auto old = open_existing(*place, "f", O_RDONLY);
   REQUIRE(old);
   tools.dir.write("f", "by another");
   const auto replaced =
@@ -198,6 +198,8 @@ TEST_CASE("file tools: files of others, and what may not be read or written, as 
   std::filesystem::permissions(root / "secret", std::filesystem::perms(0600));
   std::filesystem::permissions(root / "fixed", std::filesystem::perms(0444));
   std::filesystem::permissions(root / "closed/f", std::filesystem::perms(0666));
+  tools.dir.write("drop", "theirs");
+  std::filesystem::permissions(root / "drop", std::filesystem::perms(0222));
   const AsUser user;
   if (!user.ok()) {
     leave_out("ROOT");
@@ -206,6 +208,9 @@ TEST_CASE("file tools: files of others, and what may not be read or written, as 
   CHECK(write_now(tools, "theirs", "ours") ==
         "Wrote 4 bytes to theirs (replaced 6 bytes); its owner could not be kept");
   CHECK(std::filesystem::status(root / "theirs").permissions() == std::filesystem::perms(0666));
+  CHECK(write_now(tools, "drop", "ours").starts_with("Wrote 4 bytes to drop (replaced 6 bytes)"));
+  CHECK(std::filesystem::status(root / "drop").permissions() == std::filesystem::perms(0222));
+  CHECK(edit_now(tools, "drop", "ours", "x").starts_with("error: edit: cannot open drop: permission denied"));
   CHECK(read_now(tools, "secret") ==
         "error: read: cannot open secret: permission denied; see its mode and owner with bash: ls -ld");
   CHECK(edit_now(tools, "fixed", "fixed", "x") ==
@@ -219,7 +224,7 @@ TEST_CASE("file tools: files of others, and what may not be read or written, as 
       "error: write: cannot open closed/new/f: permission denied; see its mode and owner with bash: ls -ld");
   CHECK(tools.dir.read("fixed") == "fixed");
   CHECK(tools.dir.read("closed/f") == "closed");
-  CHECK(tools.dir.list() == "closed closed/f fixed secret theirs");
+  CHECK(tools.dir.list() == "closed closed/f drop fixed secret theirs");
 }
 
 TEST_CASE("file tools: the files of /proc that no file can be made beside, or that wait") {

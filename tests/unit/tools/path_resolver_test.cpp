@@ -262,6 +262,7 @@ TEST_CASE("paths: a place to write follows links inside, and makes directories o
     const auto place = [&](const std::string& path, std::optional<mode_t> make = std::nullopt) {
       auto found = way.resolve(tree.roots, path, make);
       if (!found) return error_text(found.error());
+      found->made.keep();
       return found->path.substr(dir.path().string().size()) + " " + found->name;
     };
     CAPTURE(way.name);

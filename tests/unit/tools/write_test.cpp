@@ -192,6 +192,30 @@ TEST_CASE("write: a full and a read-only file system") {
   ::umount2(mounted.c_str(), MNT_DETACH);
 }
 
+TEST_CASE("write: one that fails leaves none of the directories that it made") {
+  FileTools tools;
+  tools.dir.make_dir("there");
+  tools.dir.link("link", "there");
+  const std::string too_long(300, 'y');
+  for (const std::string path : {"c1/c2/", "there/c1/", "link/c1/c2/", "there/../c1/", "c1/"}) {
+    CAPTURE(path);
+    CHECK(write(tools, path + too_long, "x").contains("too long"));
+    std::stop_source stop;
+    stop.request_stop();
+    CHECK(write_file(tools.options, {.file_path = path + "f", .content = "x"}, stop.get_token()).is_error);
+    CHECK(tools.dir.list() == "link there");
+  }
+  std::filesystem::remove_all(tools.dir.path() / "there");
+  std::filesystem::remove(tools.dir.path() / "link");
+  std::string deep;
+  for (int i = 0; i < 100; ++i) deep += std::string(100, 'd') + "/";
+  CHECK(write(tools, deep + too_long, "x").contains("too long"));
+  CHECK(tools.dir.list().empty());
+  CHECK(write(tools, "c1/c2/f", "x") == "Wrote 1 byte to c1/c2/f (new file)");
+  CHECK(write(tools, "c1/c3/" + too_long, "x").contains("too long"));
+  CHECK(tools.dir.list() == "c1 c1/c2 c1/c2/f");
+}
+
 TEST_CASE("write: an interrupted write changes nothing") {
   FileTools tools;
   tools.dir.write("f", "old");
