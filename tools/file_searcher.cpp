@@ -30,9 +30,11 @@ class TextSearch {
   TextSearch(const LineSearch& search, const Deadline& deadline, const FileSearcher::OnHit& on_hit)
       : search_(search), deadline_(deadline), on_hit_(on_hit), block_(std::min(search.window(), kMaxBlock)) {}
 
-  /// `text` begins at the beginning of a line; `last`: nothing follows it.
+  /// `text` begins at the beginning of a line, or in the middle of one that is too long; `last`: nothing
+  /// follows it.
   bool run(std::string_view text, bool last) {
     text_ = text;
+    last_ = last;
     counted_ = 0;
     for (std::size_t at = 0; at < text.size();) {
       if (deadline_.passed()) return false;
@@ -41,6 +43,8 @@ class TextSearch {
       at += size;
     }
     if (!last) count_to(text.size());
+    const auto newline = text.rfind('\n');
+    before_ = newline == std::string_view::npos ? before_ + text.size() : text.size() - newline - 1;
     return true;
   }
 
@@ -61,7 +65,10 @@ class TextSearch {
       FileHit found{.line = line_,
                     .lines = block.substr(hit->begin, hit->end - hit->begin),
                     .match_begin = hit->match_begin - hit->begin,
-                    .match_end = hit->match_end - hit->begin};
+                    .match_end = hit->match_end - hit->begin,
+                    .more = 0,
+                    .before = begin + hit->begin == 0 ? before_ : 0,
+                    .open_end = !last_ && begin + hit->end == text_.size()};
       if (found.lines.size() > kLongLine && !search_.crosses_lines())
         found.more = std::max<std::size_t>(scan.count_matches(*hit, kMaxCounted + 1), 1) - 1;
       on_hit_(found);
@@ -80,7 +87,9 @@ class TextSearch {
   const FileSearcher::OnHit& on_hit_;
   const std::size_t block_;  // bytes
   std::string_view text_;
-  std::size_t counted_ = 0;  // bytes of `text_` whose newlines are in `line_`
+  bool last_ = false;
+  std::uint64_t before_ = 0;  // bytes of the line that `text_` begins in the middle of
+  std::size_t counted_ = 0;   // bytes of `text_` whose newlines are in `line_`
   std::uint64_t line_ = 1;
 };
 

@@ -18,6 +18,9 @@ struct FileHit {
   std::size_t match_begin;  // in `lines`
   std::size_t match_end;
   std::size_t more = 0;  // further matches in it, if it is one long line; at most kMaxCounted
+  // Of a line that was taken in pieces, `lines` is one piece:
+  std::uint64_t before = 0;  // bytes of the line before it
+  bool open_end = false;     // there is more of the line behind it
 };
 
 /// Lines of more bytes have their matches counted, up to so many.

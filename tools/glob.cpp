@@ -50,7 +50,7 @@ std::string start_of(std::string_view path, std::string_view directories) {
 std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_view pattern) {
   std::string text;
   for (const auto& hit : hits.newest) {
-    append_valid_utf8(text, place.below(hit.path));
+    append_valid_utf8(text, shown_path(place.below(hit.path)));
     text += '\n';
   }
   if (hits.total == 0) {

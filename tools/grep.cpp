@@ -8,6 +8,7 @@
 #include "tools/deadline.hpp"
 #include "tools/grep_report.hpp"
 #include "tools/grep_search.hpp"
+#include "tools/regex_error.hpp"
 #include "tools/search_call.hpp"
 #include "tools/search_notes.hpp"
 
@@ -52,6 +53,8 @@ ToolResult Grep::search(std::string_view pattern, std::string_view path, std::st
   if (counts.error != 0 && report.lines() == 0)
     return ToolResult::error("grep: " + system_error_text("read", path, counts.error));
   std::string text = report.lines() > 0 ? report.text() : nothing_found(*place, counts);
+  const auto advice = no_match_advice(pattern);
+  if (report.lines() == 0 && !advice.empty()) text += fmt::format("\n[{}]", advice);
   return with_deadline_note("grep", std::move(text), deadline, options_.limits.search_timeout);
 }
 

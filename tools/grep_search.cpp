@@ -139,7 +139,7 @@ class Worker {
     piece.begin_file();
     path_.clear();
     const auto outcome = searcher_.search(fd.get(), search_, deadline_, [&](const FileHit& hit) {
-      if (path_.empty()) path_ = place_.below(list_.directory(file) + name);
+      if (path_.empty()) path_ = shown_path(place_.below(list_.directory(file) + name));
       piece.add(path_, hit);
     });
     piece.end_file();
@@ -174,8 +174,9 @@ GrepCounts grep_file(const LineSearch& search, const SearchPlace& place, const D
   Piece piece(output, 0);
   piece.begin_file();
   FileSearcher searcher;
-  count(counts, searcher.search(place.fd.get(), search, deadline,
-                                [&](const FileHit& hit) { piece.add(place.path, hit); }));
+  const std::string path = shown_path(place.path);
+  count(counts,
+        searcher.search(place.fd.get(), search, deadline, [&](const FileHit& hit) { piece.add(path, hit); }));
   piece.end_file();
   piece.finish();
   counts.error = searcher.error();

@@ -87,7 +87,10 @@ std::optional<std::int64_t> Input::optional_integer(std::string_view field) {
   auto* value = find(field);
   if (value == nullptr) return std::nullopt;
   if (auto number = whole_number(*value)) return number;
-  wrong_type(field, "a whole number", *value);
+  if (value->is_number())
+    complain(fmt::format("{} must be a whole number, not {}", field, value->dump()));
+  else
+    wrong_type(field, "a whole number", *value);
   return std::nullopt;
 }
 

@@ -22,17 +22,23 @@ std::size_t skip_characters(std::string_view text, std::size_t at, std::size_t c
 }
 
 // A third of what is shown precedes the match.
-void append_part_around(std::string& out, std::string_view line, std::size_t match, std::size_t more) {
+void append_part_around(std::string& out, std::string_view line, std::size_t match, const FileHit& hit) {
   std::size_t begin = match - std::min(match, kMaxShownLine / 3);
   while (begin > 0 && begin < line.size() && is_continuation(line[begin])) --begin;
   const std::size_t end = skip_characters(line, begin, kMaxShownLine);
-  if (begin > 0) fmt::format_to(std::back_inserter(out), "[{} bytes cut]…", begin);
+  const auto before = hit.before + begin;
+  if (before > 0) fmt::format_to(std::back_inserter(out), "[{} bytes cut]…", before);
   append_valid_utf8(out, line.substr(begin, end - begin));
-  if (end == line.size()) return;
-  fmt::format_to(std::back_inserter(out), "…[{} bytes cut", line.size() - end);
-  if (more > 0) {
-    fmt::format_to(std::back_inserter(out), "; {}{} in this line", more == kMaxCounted ? "at least " : "",
-                   counted(more, "more match", "more matches"));
+  if (end == line.size() && !hit.open_end) return;
+  if (hit.open_end) {
+    out += "…[the rest of a very long line cut";
+  } else {
+    fmt::format_to(std::back_inserter(out), "…[{} bytes cut", line.size() - end);
+  }
+  if (hit.more > 0) {
+    fmt::format_to(std::back_inserter(out), "; {}{} in this line",
+                   hit.more == kMaxCounted || hit.open_end ? "at least " : "",
+                   counted(hit.more, "more match", "more matches"));
   }
   out += ']';
 }
@@ -43,6 +49,23 @@ void append_valid_utf8(std::string& out, std::string_view text) {
   const std::size_t valid = valid_utf8_prefix(text);
   out += text.substr(0, valid);
   if (valid < text.size()) out += to_valid_utf8(text.substr(valid));
+}
+
+std::string shown_path(std::string path) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (std::ranges::none_of(path, is_control)) return path;
+  std::string out = "$'";
+  for (const char c : path) {
+    if (c == '\n') {
+      out += "\\n";
+    } else if (is_control(c)) {
+      fmt::format_to(std::back_inserter(out), "\\{:03o}", static_cast<unsigned>(c));
+    } else {
+      if (c == '\'' || c == '\\') out += '\\';
+      out += c;
+    }
+  }
+  return out += '\'';
 }
 
 std::size_t append_match(std::string& out, std::string_view path, const FileHit& hit) {
@@ -57,10 +80,12 @@ std::size_t append_match(std::string& out, std::string_view path, const FileHit&
     out += ':';
     out += fmt::format_int(hit.line + count).c_str();
     out += ':';
-    if (line.size() <= kMaxShownLine || skip_characters(line, 0, kMaxShownLine) == line.size()) {
+    const bool short_line =
+        line.size() <= kMaxShownLine || skip_characters(line, 0, kMaxShownLine) == line.size();
+    if (short_line && hit.before == 0 && !hit.open_end) {
       append_valid_utf8(out, line);
     } else {
-      append_part_around(out, line, match, hit.more);
+      append_part_around(out, line, match, hit);
     }
     out += '\n';
   }

@@ -13,6 +13,10 @@ inline constexpr std::size_t kMaxShownLine = 2000;
 /// Appends `text` with what isn't valid UTF-8 replaced by U+FFFD.
 void append_valid_utf8(std::string& out, std::string_view text);
 
+/// `path` as a result shows it: one with control characters, such as a newline, in the quotes of bash ($'…'),
+/// so that it can't be taken for two.
+std::string shown_path(std::string path);
+
 /// Appends "path:line:text\n" for each line of a hit; gives their number. Carriage returns at the ends are
 /// left out.
 std::size_t append_match(std::string& out, std::string_view path, const FileHit& hit);

@@ -27,14 +27,27 @@ constexpr Advice kAdvice[] = {
     {"(?P=", "back-references are not supported; write the repeated text out, or search for the first part"},
     {"(?P>", "recursion is not supported"},
     {"\\Z", "write \\z for the end of the text, or $ for the end of a line"},
-    {"\\<", "write \\b for the edge of a word"},
-    {"\\>", "write \\b for the edge of a word"},
     {"\\K", "\\K is not supported; match the whole text"},
     {"\\h", "write [ \\t] for horizontal space"},
     {"\\R", "write \\r?\\n for a line's end"},
     {"\\k", "back-references are not supported; write the repeated text out, or search for the first part"},
     {"\\u", "write \\x{…} for a character by its number"},
 };
+
+// By RE2's reason, for a character that was most likely meant as itself.
+constexpr Advice kLiterals[] = {
+    {"missing )", "write \\( for a literal one"},
+    {"unexpected )", "write \\) for a literal one"},
+    {"missing ]", "write \\[ for a literal one"},
+    {"no argument for repetition operator", "write a \\ before it for a literal one"},
+};
+
+std::string_view advice_for_reason(std::string_view reason) {
+  for (const auto& advice : kLiterals) {
+    if (reason.starts_with(advice.part)) return advice.text;
+  }
+  return {};
+}
 
 std::string_view advice_for(std::string_view part) {
   if (part.size() > 1 && part[0] == '\\' && std::isdigit(static_cast<unsigned char>(part[1]))) {
@@ -69,9 +82,20 @@ std::string regex_error_text(std::string_view pattern, std::string_view reason, 
   if (!part.empty()) text += fmt::format(": {}{}", part.substr(0, kShown), part.size() > kShown ? "…" : "");
   // RE2 quotes what it has read, which ends before the letter that tells "(?<=" from "(?<!".
   const auto at = pattern.find(part);
-  const auto advice = advice_for(at == std::string_view::npos ? part : pattern.substr(at));
+  auto advice = advice_for(at == std::string_view::npos ? part : pattern.substr(at));
+  if (advice.empty()) advice = advice_for_reason(reason);
   if (!advice.empty()) text += fmt::format(" ({})", advice);
   return text;
+}
+
+std::string_view no_match_advice(std::string_view pattern) {
+  for (std::size_t at = 0; at + 1 < pattern.size(); ++at) {
+    if (pattern[at] != '\\') continue;
+    ++at;
+    if (pattern[at] == '<' || pattern[at] == '>')
+      return "\\< and \\> are the characters themselves here; write \\b for the edge of a word";
+  }
+  return {};
 }
 
 }  // namespace sandbox_worker::tools

@@ -96,6 +96,13 @@ TEST_CASE("glob: errors") {
   }
 }
 
+TEST_CASE("glob: a name with a newline is one name") {
+  SearchTools tree;
+  touch(tree, "a\nb", 100);
+  touch(tree, "c", 50);
+  CHECK(glob(tree, "*") == "$'a\\nb'\nc");
+}
+
 TEST_CASE("glob: errors name the path as it was given") {
   SearchTools tree;
   tree.write("sub/a", "");

@@ -224,6 +224,39 @@ TEST_CASE("grep: what is too long is counted, and kept whole elsewhere") {
   CHECK(has(text, fmt::format("[{} more matches in {} files not shown", 10'000 - shown, 100 - shown / 100)));
 }
 
+TEST_CASE("grep: of a line over 1 MiB, no count is said that isn't known") {
+  SearchTools tree;
+  const std::string x(1'500'000, 'x');
+  tree.write("a", "1\n" + x + "needle" + x + "end\n");
+  CHECK(grep(tree, "^1$", "a") == "a:1:1\n");
+  CHECK(has(grep(tree, "needle", "a"), "a:2:[1499334 bytes cut]…x"));
+  CHECK(has(grep(tree, "needle", "a"), "x…[the rest of a very long line cut]\n"));
+  const std::string text = grep(tree, "end$", "a");
+  CHECK(text.starts_with("a:2:[2999340 bytes cut]…x"));
+  CHECK(text.ends_with("xend\n"));
+}
+
+TEST_CASE("grep: a name with a newline is one name") {
+  SearchTools tree;
+  tree.write("it's\nb\x1B", "needle\n");
+  const auto shown = "$'" + tree.root + "/it\\'s\\nb\\033'";
+  const Grep tool(tree.options);
+  CHECK(SearchTools::text_of(tool.search("needle", ".", {})) == shown + ":1:needle\n");
+  CHECK(SearchTools::text_of(tool.search("needle", "it's\nb\x1B", {})) == shown + ":1:needle\n");
+}
+
+TEST_CASE("grep: advice on what other engines take otherwise") {
+  SearchTools tree;
+  tree.write("a", "the end\nx<y\n");
+  CHECK(has(grep(tree, "\\<end\\>"), "write \\b for the edge of a word]"));
+  CHECK(grep(tree, "x\\<y") == "a:2:x<y\n");
+  CHECK_FALSE(has(grep(tree, "\\\\<end"), "\\b"));
+  CHECK(has(grep(tree, "func("), "missing ) in the pattern: func( (write \\( for a literal one)"));
+  CHECK(has(grep(tree, "func)"), "write \\) for a literal one"));
+  CHECK(has(grep(tree, "a["), "write \\[ for a literal one"));
+  CHECK(has(grep(tree, "*a"), "write a \\ before it for a literal one"));
+}
+
 TEST_CASE("grep: UTF-32 is binary") {
   SearchTools tree;
   tree.write("a", std::string("\xFF\xFE\0\0x\0\0\0", 8));

@@ -61,7 +61,7 @@ TEST_CASE("input: everything that is wrong is said at once") {
   CHECK(message(in) ==
         "tool: s must be a string, not a number; n is missing (a string is needed); o must be a string, not "
         "an array; "
-        "b must be true or false, not a string; i must be a whole number, not a number; "
+        "b must be true or false, not a string; i must be a whole number, not 1.5; "
         "p must be two whole numbers, e.g. [1, 20]; q must be two whole numbers, e.g. [1, 20]");
   CHECK(in.error().is_error);
 }
