@@ -8,8 +8,8 @@
 
 namespace sandbox_worker::tools {
 
-/// Directories that were made on the way to a file, each in the one before. They are removed again, where they
-/// are empty, unless keep() was called: a write that fails leaves nothing.
+/// Directories that were made on the way to a file, each in the one before. They are removed again, where
+/// they are empty, unless keep() was called: a write that fails leaves nothing.
 class MadeDirectories {
  public:
   MadeDirectories() = default;
@@ -20,8 +20,8 @@ class MadeDirectories {
   }
   ~MadeDirectories();
 
-  /// `name` was made in `parent`: a directory made before, unless this is the `first` one of a new chain. Only
-  /// the last chain is removed; there is another one where a path leads up and down again.
+  /// `name` was made in `parent`: a directory made before, unless this is the `first` one of a new chain.
+  /// Only the last chain is removed; there is another one where a path leads up and down again.
   void add(int parent, const std::string& name, bool first);
   void keep() noexcept { names_.clear(); }
 

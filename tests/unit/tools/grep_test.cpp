@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/as_user.hpp"
+#include "tests/support/left_out.hpp"
 #include "tests/support/search_tools.hpp"
 #include "tools/grep_report.hpp"
 #include "tools/grep_search.hpp"
@@ -279,7 +280,7 @@ TEST_CASE("grep: directories that can't be read are said when nothing was found"
   tree.options.threads = 1;
   const sandbox_worker::testing::AsUser user;
   if (!user.ok()) {
-    MESSAGE("not root, so no other user to be: not tested");
+    sandbox_worker::testing::leave_out("ROOT");
     return;
   }
   CHECK(has(grep(tree, "needle"), "\n[1 directory couldn't be read, so what is below is left out"));
