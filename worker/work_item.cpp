@@ -84,7 +84,7 @@ WorkItem::WorkItem(Machine& machine, const Config& config, const Log& log)
                  config.work_id),
       session_lock_(session_dir_ + ".lock", config.work_id),
       lease_record_(fmt::format("{}/work-{}.lease", machine.runtime_dir(), file_name_of(config.work_id)),
-                    config.work_id, log),
+                    config.work_id, config.last_heartbeat, log),
       http_(executor_, config.base_url, with_protocol_headers(config)),
       service_(http_, machine.pool(), Service::Ids{config.session_id, config.work_id, config.environment_id},
                config.http.response_timeout),
@@ -122,6 +122,7 @@ Heartbeat::Events WorkItem::heartbeat_events() {
   Heartbeat::Events events;
   events.on_sending = [this](const std::string& expected) { lease_record_.beat_sent(expected); };
   events.on_good = [this](const Lease& lease) { lease_record_.beat_good(lease); };
+  events.on_void = [this] { lease_record_.beat_void(); };
   events.on_confirmed = [this] {
     lease_confirmed_.open();
     open_gate_when_ready();

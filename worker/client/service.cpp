@@ -179,12 +179,17 @@ asio::awaitable<Outcome<void>> Service::post(std::string body) {
 asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, milliseconds limit,
                                                std::function<void()> on_sent) {
   auto request = protocol::heartbeat(ids_.environment, ids_.work, expected);
-  auto answer = co_await within(limit, http_.send(std::move(request), std::move(on_sent)));
+  bool written = false;
+  auto on_written = [&] {
+    written = true;
+    on_sent();
+  };
+  auto answer = co_await within(limit, http_.send(std::move(request), std::move(on_written)));
   BeatAnswer beat;
   // A connection may have died without a word, and so may those that wait beside it.
   if (!answer) http_.drop_idle();
   if (!answer || !*answer) {
-    beat.answer_lost = !answer || answer->error().request_sent;
+    beat.answer_lost = answer ? answer->error().request_sent : written;
     beat.message = answer ? answer->error().message : fmt::format("no answer within {} ms", limit.count());
     co_return beat;
   }
