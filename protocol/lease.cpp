@@ -15,6 +15,15 @@ constexpr milliseconds kMaxTtl = 24h;      // keeps arithmetic on a hostile numb
 constexpr milliseconds kCutting = 1s;      // a command that ignores signals is killed 0.6 s after it is cut
 constexpr milliseconds kShortLimit = 1s;   // a slow answer needs so much
 
+milliseconds interval_of(milliseconds ttl) {
+  return std::clamp<milliseconds>(ttl / 2, 1s, 30s);
+}
+
+/// A live holder renews its lease once in an interval; the half more is for a beat of its own that fails.
+milliseconds time_to_watch(milliseconds ttl) {
+  return interval_of(ttl) * 3 / 2;
+}
+
 }  // namespace
 
 Lease::Lease(TimePoint now, std::optional<std::string> last_heartbeat)
@@ -29,11 +38,12 @@ Lease Lease::resumed(Left left, TimePoint now) {
   if (left.ttl && *left.ttl > 0ms) lease.ttl_ = std::min(*left.ttl, kMaxTtl);
   lease.good_since_ = left.good_since;
   lease.answer_lost_ = left.answer_lost;
+  lease.was_good_ = left.ttl.has_value();
   return lease;
 }
 
 milliseconds Lease::interval() const {
-  return std::clamp<milliseconds>(ttl_ / 2, 1s, 30s);
+  return interval_of(ttl_);
 }
 
 Lease::TimePoint Lease::give_up_at() const {
@@ -57,15 +67,27 @@ Lease::Verdict Lease::on_reply(const HeartbeatReply& reply, TimePoint) {
   good_since_ = sent_at_;
   next_at_ = sent_at_ + interval();
   failures_ = 0;
-  confirmed_ = true;
+  confirmed_ = was_good_ = true;
+  watched_.reset();
   answer_lost_ = adopted_ = unsure_ = false;
   return Verdict::hold;
 }
 
 Lease::Verdict Lease::on_conflict(const std::optional<LeaseState>& current, TimePoint now) {
-  const bool ours = current && answer_lost_ && !adopted_ && !unsure_ && now - good_since_ < ttl_ &&
-                    (current->state == WorkState::starting || current->state == WorkState::active);
-  if (!ours) return Verdict::lost;
+  const bool may_be_ours = current && answer_lost_ && !adopted_ && !unsure_ && now - good_since_ < ttl_ &&
+                           (current->state == WorkState::starting || current->state == WorkState::active);
+  if (!may_be_ours) return Verdict::lost;
+  // Nobody else can hold a lease that we have held within its ttl. One that we have never held is ours only
+  // when nobody renews it: then our unanswered beat began it, or its holder is dead.
+  if (!was_good_) {
+    if (watched_ && *watched_ != current->last_heartbeat) return Verdict::lost;
+    const milliseconds ttl = current->ttl > 0s ? current->ttl : ttl_;
+    if (!watched_) watched_until_ = now + time_to_watch(ttl);
+    watched_ = current->last_heartbeat;
+    next_at_ = watched_until_;
+    if (now < watched_until_) return Verdict::hold;
+    watched_.reset();
+  }
   expected_ = current->last_heartbeat;
   adopted_ = true;
   next_at_ = now;

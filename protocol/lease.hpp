@@ -61,6 +61,8 @@ class Lease {
   TimePoint give_up_at() const;
   /// Calls begin only after a beat has succeeded.
   bool confirmed() const { return confirmed_; }
+  /// A 412 showed a lease that may be ours, or another worker's that renews it: next_at() tells.
+  bool watching() const { return watched_.has_value(); }
   const std::string& last_heartbeat() const { return expected_; }
   std::chrono::milliseconds ttl() const { return ttl_; }
 
@@ -72,9 +74,12 @@ class Lease {
   TimePoint next_at_;
   int failures_ = 0;
   bool confirmed_ = false;
-  bool answer_lost_ = false;  // of the beat before the one under way
-  bool adopted_ = false;      // the beat under way echoes what a 412 showed
-  bool unsure_ = false;       // more time may have passed since the last good beat than we know
+  bool was_good_ = false;               // a beat has succeeded, ours or that of the worker before us
+  bool answer_lost_ = false;            // of the beat before the one under way
+  bool adopted_ = false;                // the beat under way echoes what a 412 showed
+  bool unsure_ = false;                 // more time may have passed since the last good beat than we know
+  std::optional<std::string> watched_;  // shown by a 412, while no beat had ever succeeded
+  TimePoint watched_until_;             // a live holder has renewed it by then
 };
 
 }  // namespace sandbox_worker::protocol

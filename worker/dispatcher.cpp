@@ -16,6 +16,13 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr std::string_view kBash = "bash";
+/// Idle lanes' shells beyond these are closed. Each takes some 3 MB, a process and 10 descriptors, of which a
+/// process usually may have 1024.
+constexpr std::size_t kMostShells = 64;
+constexpr const char* kShellClosed =
+    "[the shell of this thread was closed while it was idle, as too many were open; this is a fresh one: its "
+    "processes are gone, directory and variables are as at the start]\n";
+
 constexpr const char* kNotBegun = "interrupted before it began; it was not run";
 
 protocol::CallResult to_wire(const protocol::ToolUse& call, tools::ToolResult result) {
@@ -35,6 +42,12 @@ protocol::CallResult to_wire(const protocol::ToolUse& call, tools::ToolResult re
     }
   }
   return wire;
+}
+
+void put_in_front(std::string_view line, tools::ToolResult& result) {
+  if (!result.content.empty()) {
+    if (auto* text = std::get_if<tools::TextContent>(&result.content.front())) text->text.insert(0, line);
+  }
 }
 
 std::size_t size_of(const tools::ToolResult& result) {
@@ -91,6 +104,44 @@ void Dispatcher::cancel(const std::string& id, Ledger::CancelReason reason) {
   }
 }
 
+void Dispatcher::end_thread(const std::string& thread) {
+  const auto found = lanes_.find(thread);
+  if (found == lanes_.end() || stopping_) return;
+  found->second.ended = true;
+  if (!found->second.draining) remove(found->second);
+}
+
+/// Of an ended thread. The lane is gone when it returns.
+void Dispatcher::remove(Lane& lane) {
+  close_tools(lane);
+  lanes_.erase(std::ranges::find_if(lanes_, [&](const auto& entry) { return &entry.second == &lane; }));
+}
+
+void Dispatcher::close_tools(Lane& lane) {
+  closing_.remove_if([](const Closing& closing) { return closing.task.done(); });
+  if (!lane.tools) return;
+  auto closed = lane.tools->close();
+  closing_.push_back({std::move(lane.tools), Task(executor_, std::move(closed))});
+  lane.has_shell = false;
+}
+
+/// Room for the lane's shell, at the cost of the idle lane that has used its own least recently. Where all
+/// are in use there are more of them for a while.
+void Dispatcher::take_shell(Lane& lane) {
+  lane.last_use = ++shell_uses_;
+  if (std::exchange(lane.has_shell, true)) return;
+  std::size_t shells = 0;
+  Lane* oldest = nullptr;
+  for (auto& [thread, other] : lanes_) {
+    if (!other.has_shell) continue;
+    ++shells;
+    if (!other.draining && (!oldest || other.last_use < oldest->last_use)) oldest = &other;
+  }
+  if (shells <= kMostShells || !oldest) return;
+  close_tools(*oldest);
+  oldest->shell_closed = true;
+}
+
 asio::awaitable<void> Dispatcher::drain(Lane& lane) {
   co_await gate_.wait();
   while (!lane.queue.empty() && !stopping_) {
@@ -102,6 +153,7 @@ asio::awaitable<void> Dispatcher::drain(Lane& lane) {
     if (shared) leave_shared_shell(lane);
   }
   lane.draining = false;
+  if (lane.ended && !stopping_) remove(lane);  // the last that is done with it
 }
 
 /// Whether the lane's next call has to wait for its turn at the shell of all.
@@ -169,9 +221,14 @@ asio::awaitable<tools::ToolResult> Dispatcher::run_tool(Lane& lane, const protoc
   if (!call.input) {
     co_return tools::ToolResult::error(call.name + ": the input is nested too deeply");
   }
-  auto& tools = scope_ == ShellScope::session && call.name == kBash ? shared_tools_ : lane.tools;
+  const bool bash = call.name == kBash;
+  const bool shared = bash && scope_ == ShellScope::session;
+  if (bash && !shared) take_shell(lane);
+  auto& tools = shared ? shared_tools_ : lane.tools;
   if (!tools) tools = make_tools_();
-  co_return co_await tools->run(call.name, *call.input);
+  auto result = co_await tools->run(call.name, *call.input);
+  if (bash && std::exchange(lane.shell_closed, false)) put_in_front(kShellClosed, result);
+  co_return result;
 }
 
 asio::awaitable<void> Dispatcher::give(const protocol::ToolUse& call, tools::ToolResult result,
@@ -212,6 +269,7 @@ asio::awaitable<void> Dispatcher::close() {
     if (lane.tools) closing.emplace_back(executor_, lane.tools->close());
   }
   for (auto& task : closing) co_await task.join();
+  for (auto& earlier : closing_) co_await earlier.task.join();
 }
 
 void Dispatcher::kill() {
@@ -219,6 +277,7 @@ void Dispatcher::kill() {
   for (auto& [thread, lane] : lanes_) {
     if (lane.tools) lane.tools->kill();
   }
+  for (auto& closing : closing_) closing.tools->kill();
 }
 
 }  // namespace sandbox_worker::worker

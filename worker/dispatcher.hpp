@@ -8,6 +8,7 @@
 #include <deque>
 #include <expected>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,8 +25,9 @@ namespace sandbox_worker::worker {
 
 /// Runs the calls that the ledger gives out: those of one session thread in order, those of different threads
 /// side by side. Each thread has a shell of its own, or all share one (ShellScope): then their bash calls run
-/// one after another, in the order in which their turns came. Executor: one, for everything; join stop()
-/// before destruction.
+/// one after another, in the order in which their turns came. A thread's shell is closed when the thread has
+/// ended, and when too many are open while it is idle: its next bash call says so. Executor: one, for
+/// everything; join stop() and close() before destruction.
 class Dispatcher {
  public:
   using MakeTools = std::function<std::unique_ptr<tools::CallRunner>()>;
@@ -45,6 +47,9 @@ class Dispatcher {
 
   void run(protocol::Ledger::Run run);
   void cancel(const std::string& id, protocol::Ledger::CancelReason reason);
+
+  /// No call of this thread will come any more: once those that it has are over, nothing of it is left.
+  void end_thread(const std::string& thread);
 
   /// Calls wait for this: the lease must be ours before anything runs.
   void open_gate() { gate_.open(); }
@@ -71,12 +76,24 @@ class Dispatcher {
     std::unique_ptr<tools::CallRunner> tools;
     std::unique_ptr<Task> task;
     bool draining = false;  // the task looks at the queue once more; its end is told a turn of the loop later
+    bool ended = false;     // its thread has
+    bool has_shell = false;
+    bool shell_closed = false;   // of an idle lane, which the next bash call says
+    std::uint64_t last_use = 0;  // of its shell
+  };
+  /// What a lane had, until what it left running has ended.
+  struct Closing {
+    std::unique_ptr<tools::CallRunner> tools;
+    Task task;
   };
 
   boost::asio::awaitable<void> drain(Lane& lane);
   bool needs_shared_shell(const Lane& lane) const;
   boost::asio::awaitable<bool> take_shared_shell(Lane& lane);
   void leave_shared_shell(Lane& lane);
+  void remove(Lane& lane);
+  void close_tools(Lane& lane);
+  void take_shell(Lane& lane);
   boost::asio::awaitable<void> run_call(Lane& lane, protocol::Ledger::Run run);
   boost::asio::awaitable<tools::ToolResult> run_tool(Lane& lane, const protocol::ToolUse& call);
   boost::asio::awaitable<void> give(const protocol::ToolUse& call, tools::ToolResult result,
@@ -92,6 +109,8 @@ class Dispatcher {
   Gate gate_;
   std::map<std::string, Lane> lanes_;  // by thread id; map: lanes stay where they are
   bool stopping_ = false;
+  std::list<Closing> closing_;
+  std::uint64_t shell_uses_ = 0;
 
   // ShellScope::session
   std::unique_ptr<tools::CallRunner> shared_tools_;

@@ -60,15 +60,27 @@ asio::awaitable<Lease::Verdict> Heartbeat::beat() {
       co_return verdict;
     }
     case BeatAnswer::Kind::conflict:
-      log_.warn("heartbeat refused, the lease has changed", {{"why", why_}});
-      co_return lease_.on_conflict(answer.current, after);
+      if (events_.on_void) events_.on_void();
+      co_return on_conflict(answer, after);
     case BeatAnswer::Kind::refused:
+      if (events_.on_void) events_.on_void();
       co_return lease_.on_refused();
     case BeatAnswer::Kind::failure:
       break;
   }
   log_.warn("heartbeat failed", {{"why", why_}});
+  if (!answer.answer_lost && events_.on_void) events_.on_void();
   co_return lease_.on_failure(answer.answer_lost, after);
+}
+
+Lease::Verdict Heartbeat::on_conflict(const BeatAnswer& answer, steady_clock::time_point now) {
+  log_.warn("heartbeat refused, the lease has changed", {{"why", why_}});
+  const auto verdict = lease_.on_conflict(answer.current, now);
+  if (verdict == Lease::Verdict::hold && lease_.watching()) {
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(lease_.next_at() - now);
+    log_.info("the lease may be ours: looking whether another worker renews it", {{"ms", wait.count()}});
+  }
+  return verdict;
 }
 
 }  // namespace sandbox_worker::worker

@@ -23,6 +23,7 @@ class Heartbeat {
     // May be empty.
     std::function<void(const std::string& expected)> on_sending{};  // right before each beat
     std::function<void(const protocol::Lease&)> on_good{};          // after each success
+    std::function<void()> on_void{};                                // the beat has surely not been handled
   };
 
   /// References outlive run().
@@ -36,6 +37,7 @@ class Heartbeat {
 
  private:
   boost::asio::awaitable<protocol::Lease::Verdict> beat();
+  protocol::Lease::Verdict on_conflict(const BeatAnswer& answer, std::chrono::steady_clock::time_point now);
 
   Service& service_;
   protocol::Lease lease_;

@@ -17,11 +17,11 @@ using std::chrono::nanoseconds;
 
 namespace {
 
-constexpr std::string_view kMagic = "sandbox-worker lease 1";
+constexpr std::string_view kMagic = "sandbox-worker lease 2";
 constexpr std::uint64_t kRewriteAt = 64 * 1024;
 constexpr std::size_t kMaxBytes = 16 * kRewriteAt;
 
-enum Type : std::uint8_t { kHeader = 1, kSent, kGood };
+enum Type : std::uint8_t { kHeader = 1, kSent, kGood, kVoid };
 
 nanoseconds boot_now() {
   timespec time{};
@@ -41,8 +41,8 @@ constexpr milliseconds kMaxTtl = std::chrono::hours(24);
 
 }  // namespace
 
-std::string encode_lease_header(std::string_view work, std::string_view boot_id) {
-  return FieldWriter().text(kMagic).text(work).text(boot_id).take();
+std::string encode_lease_header(std::string_view work, std::string_view boot_id, std::string_view claimed) {
+  return FieldWriter().text(kMagic).text(work).text(boot_id).text(claimed).take();
 }
 
 std::string encode_beat_sent(std::string_view expected, nanoseconds at) {
@@ -57,6 +57,34 @@ std::string encode_beat_good(std::string_view last_heartbeat, milliseconds ttl, 
       .take();
 }
 
+std::string encode_beat_void(nanoseconds at) {
+  return FieldWriter().number(static_cast<std::uint64_t>(at.count())).take();
+}
+
+namespace {
+
+/// `under_way`: of the beat before this record, nothing but its sending is known.
+void add_record(LeaseTrace& trace, bool& under_way, const Record& record) {
+  if (record.type == kVoid) {
+    under_way = false;
+    return;
+  }
+  FieldReader fields(record.payload);
+  std::string value(fields.text());
+  const auto ttl = record.type == kGood ? fields.number() : 0;
+  const auto at = bounded(fields.number(), kMaxTime);
+  if (!fields.complete() || (record.type != kSent && record.type != kGood)) return;
+  const bool good = record.type == kGood;
+  if (good || !trace.any) trace.good_since = at;
+  if (good) trace.ttl = bounded(ttl, kMaxTtl);
+  trace.answer_lost = !good && (trace.answer_lost || under_way);
+  under_way = !good;
+  trace.expected = std::move(value);
+  trace.any = true;
+}
+
+}  // namespace
+
 std::optional<LeaseTrace> decode_lease(std::string_view file) {
   RecordReader records(file);
   const auto first = records.next();
@@ -66,34 +94,29 @@ std::optional<LeaseTrace> decode_lease(std::string_view file) {
   if (header.text() != kMagic) return std::nullopt;
   trace.work = header.text();
   trace.boot_id = header.text();
+  trace.claimed = header.text();
   if (!header.complete()) return std::nullopt;
-  while (const auto record = records.next()) {
-    FieldReader fields(record->payload);
-    std::string value(fields.text());
-    const auto ttl = record->type == kGood ? fields.number() : 0;
-    const auto at = bounded(fields.number(), kMaxTime);
-    if (!fields.complete() || (record->type != kSent && record->type != kGood)) continue;
-    if (record->type == kGood || !trace.any) trace.good_since = at;
-    if (record->type == kGood) trace.ttl = bounded(ttl, kMaxTtl);
-    trace.answer_lost = record->type == kSent;
-    trace.expected = std::move(value);
-    trace.any = true;
-  }
+  bool under_way = false;
+  while (const auto record = records.next()) add_record(trace, under_way, *record);
+  trace.answer_lost = trace.answer_lost || under_way;
   return trace;
 }
 
 std::optional<Lease> lease_after(const LeaseTrace& trace, std::string_view work, std::string_view boot_id,
-                                 nanoseconds boot_now, Lease::TimePoint now) {
-  const bool usable = trace.any && trace.work == work && trace.boot_id == boot_id && !boot_id.empty();
-  if (!usable || trace.good_since > boot_now) return std::nullopt;
+                                 std::string_view claimed, nanoseconds boot_now, Lease::TimePoint now) {
+  const bool ours = trace.work == work && trace.boot_id == boot_id && !boot_id.empty() &&
+                    (claimed.empty() || claimed == trace.claimed);
+  const bool usable = trace.any && (trace.ttl || trace.answer_lost);
+  if (!ours || !usable || trace.good_since > boot_now) return std::nullopt;
   const auto age = std::chrono::duration_cast<Lease::Clock::duration>(boot_now - trace.good_since);
   Lease lease = Lease::resumed({trace.expected, trace.ttl, now - age, trace.answer_lost}, now);
   if (now >= lease.expires_at()) return std::nullopt;
   return lease;
 }
 
-LeaseRecord::LeaseRecord(std::string path, std::string work, const Log& log)
-    : path_(std::move(path)), work_(std::move(work)), log_(log) {}
+LeaseRecord::LeaseRecord(std::string path, std::string work, std::optional<std::string> claimed,
+                         const Log& log)
+    : path_(std::move(path)), work_(std::move(work)), claimed_(std::move(claimed).value_or("")), log_(log) {}
 
 std::optional<Lease> LeaseRecord::take_up() {
   const auto bytes = read_private_file(path_, kMaxBytes);
@@ -107,9 +130,14 @@ std::optional<Lease> LeaseRecord::take_up() {
     log_.warn("the record of a lease is ignored", {{"why", "not of this version"}});
     return std::nullopt;
   }
-  auto lease = lease_after(*trace, work_, tools::boot_id(), boot_now(), Lease::Clock::now());
-  if (lease) before_ = trace;
-  log_.info(lease ? "going on with the lease of the worker before" : "the recorded lease has run out",
+  auto lease = lease_after(*trace, work_, tools::boot_id(), claimed_, boot_now(), Lease::Clock::now());
+  if (!lease) {
+    log_.info("there is no lease of the worker before to go on with", {{"work", work_}});
+    return std::nullopt;
+  }
+  before_ = trace;
+  log_.info(trace->ttl ? "going on with the lease of the worker before"
+                       : "the worker before may have begun a lease, its heartbeats have no answer",
             {{"work", work_}});
   return lease;
 }
@@ -119,17 +147,24 @@ void LeaseRecord::beat_sent(std::string_view expected) {
   add(kSent, encode_beat_sent(expected, sent_at_));
 }
 
+void LeaseRecord::beat_void() {
+  add(kVoid, encode_beat_void(sent_at_));
+}
+
 void LeaseRecord::beat_good(const Lease& lease) {
   before_.reset();
   add(kGood, encode_beat_good(lease.last_heartbeat(), lease.ttl(), sent_at_));
 }
 
-/// With the last good beat of the worker before us: its time counts until we have one of our own.
+/// With what the worker before us has left: it counts until we have a good beat of our own.
 std::string LeaseRecord::first_records() const {
   std::string bytes;
-  append_record(bytes, 0, kHeader, encode_lease_header(work_, tools::boot_id()));
+  append_record(bytes, 0, kHeader, encode_lease_header(work_, tools::boot_id(), claimed_));
   if (before_ && before_->ttl) {
     append_record(bytes, 0, kGood, encode_beat_good(before_->expected, *before_->ttl, before_->good_since));
+  }
+  if (before_ && before_->answer_lost) {
+    append_record(bytes, 0, kSent, encode_beat_sent(before_->expected, before_->good_since));
   }
   return bytes;
 }

@@ -225,7 +225,9 @@ asio::awaitable<void> Outbox::post(Posting& posting) {
 /// Leaves those whose call the history shows to be unanswered. False: it can't be read, and all of them wait.
 /// The connection of the attempt that failed is closed by now, so that what it still carries is cut off.
 asio::awaitable<bool> Outbox::check(Posting& posting) {
-  const auto answered = co_await answers_in_history();
+  std::set<std::string> open;
+  for (const auto* letter : posting.letters) open.insert(letter->id);
+  const auto answered = co_await answers_in_history(std::move(open));
   const auto now = Clock::now();
   if (!answered) {
     const auto& failure = answered.error();
@@ -256,14 +258,15 @@ asio::awaitable<bool> Outbox::check(Posting& posting) {
   co_return true;
 }
 
-asio::awaitable<std::expected<std::set<std::string>, Failure>> Outbox::answers_in_history() {
+/// Those of `open`, and no more: a history may be long.
+asio::awaitable<std::expected<std::set<std::string>, Failure>> Outbox::answers_in_history(
+    std::set<std::string> open) {
   std::set<std::string> answered;
   const auto read = co_await service_.history(
       options_.history_from(),
       [&](protocol::TimedEvent event) {
-        if (auto* answer = std::get_if<protocol::ToolAnswered>(&event.event)) {
-          answered.insert(std::move(answer->tool_use_id));
-        }
+        const auto* answer = std::get_if<protocol::ToolAnswered>(&event.event);
+        if (answer && open.contains(answer->tool_use_id)) answered.insert(answer->tool_use_id);
       },
       [](const std::string&) {});
   if (!read) co_return std::unexpected(read.error());

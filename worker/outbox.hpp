@@ -75,7 +75,8 @@ class Outbox {
   void arm(Clock::time_point now);
   boost::asio::awaitable<void> run(Posting& posting);
   boost::asio::awaitable<void> post(Posting& posting);
-  boost::asio::awaitable<std::expected<std::set<std::string>, Failure>> answers_in_history();
+  boost::asio::awaitable<std::expected<std::set<std::string>, Failure>> answers_in_history(
+      std::set<std::string> open);
   boost::asio::awaitable<bool> check(Posting& posting);
   void on_failure(Posting& posting, const Failure& failure);
   void drop_answered(Posting& posting);

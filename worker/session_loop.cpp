@@ -26,6 +26,11 @@ constexpr milliseconds kMaxReconnect = 10s;
 constexpr milliseconds kFirstReread = 1s;
 constexpr milliseconds kMaxReread = 30s;
 
+std::optional<protocol::ThreadTerminated> thread_end(const protocol::Event& event) {
+  const auto* ended = std::get_if<protocol::ThreadTerminated>(&event);
+  return ended ? std::optional(*ended) : std::nullopt;
+}
+
 }  // namespace
 
 SessionLoop::SessionLoop(Options options, Service& service, Ledger& ledger, Dispatcher& dispatcher, End& end,
@@ -84,7 +89,8 @@ asio::awaitable<bool> SessionLoop::check_session() {
       co_return false;
     }
     // The lease bounds how long this may go on.
-    const auto delay = protocol::backoff(attempt, kFirstReconnect, kMaxReconnect, random_fraction());
+    const auto delay = session.error().retry_after.value_or(
+        protocol::backoff(attempt, kFirstReconnect, kMaxReconnect, random_fraction()));
     log_.warn("the session can't be read, trying again",
               {{"why", session.error().message}, {"delay_ms", delay.count()}});
     co_await woken_.wait_until(steady_clock::now() + delay);
@@ -111,16 +117,17 @@ asio::awaitable<void> SessionLoop::read_history() {
     const auto why_not = co_await read_history_once();
     apply(ledger_.end_attach(!why_not, steady_clock::now()));
     if (!why_not) co_return;
-    const auto delay = protocol::backoff(attempt, kFirstReread, kMaxReread, random_fraction());
+    const auto delay = why_not->retry_after.value_or(
+        protocol::backoff(attempt, kFirstReread, kMaxReread, random_fraction()));
     log_.warn("the history can't be read, going on with the stream",
-              {{"why", *why_not}, {"delay_ms", delay.count()}});
+              {{"why", why_not->message}, {"delay_ms", delay.count()}});
     co_await sleep_until(steady_clock::now() + delay);
     ledger_.begin_history();
     arm_idle_timer();
   }
 }
 
-asio::awaitable<std::optional<std::string>> SessionLoop::read_history_once() {
+asio::awaitable<std::optional<Failure>> SessionLoop::read_history_once() {
   std::size_t events = 0;
   const auto from = ledger_.history_from();
   auto outcome = co_await service_.history(
@@ -128,12 +135,20 @@ asio::awaitable<std::optional<std::string>> SessionLoop::read_history_once() {
       [&](protocol::TimedEvent event) {
         ++events;
         note_answer(event.event);
+        const auto ended = thread_end(event.event);
         apply(ledger_.on_history(std::move(event.event), event.at));
+        note_thread_end(ended);
       },
       [&](const std::string& why) { log_.warn("event skipped", {{"why", why}}); });
-  if (!outcome) co_return std::move(outcome.error().message);
+  if (!outcome) co_return std::move(outcome.error());
   log_.debug("history read", {{"events", events}, {"whole", !from}});
   co_return std::nullopt;
+}
+
+asio::awaitable<void> SessionLoop::look_for_answers() {
+  co_await service_.history(
+      ledger_.history_from(), [&](const protocol::TimedEvent& event) { note_answer(event.event); },
+      [](const std::string&) {});
 }
 
 asio::awaitable<void> SessionLoop::read_stream(HttpStream& stream) {
@@ -176,13 +191,19 @@ asio::awaitable<void> SessionLoop::on_sse(protocol::SseEvent event) {
     co_return;
   }
   note_answer(parsed->event);
+  const auto ended = thread_end(parsed->event);
   apply(ledger_.on_live(std::move(parsed->event), steady_clock::now(), parsed->at));
+  note_thread_end(ended);
 }
 
 void SessionLoop::note_answer(const protocol::Event& event) const {
   if (const auto* answered = std::get_if<protocol::ToolAnswered>(&event)) {
     options_.on_answered(answered->tool_use_id);
   }
+}
+
+void SessionLoop::note_thread_end(const std::optional<protocol::ThreadTerminated>& ended) {
+  if (ended) dispatcher_.end_thread(ended->thread);
 }
 
 void SessionLoop::on_closed(const std::string& id) {

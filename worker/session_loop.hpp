@@ -39,6 +39,9 @@ class SessionLoop {
   /// The process was away, and its connections are given up: the stream is opened anew at once.
   void on_woken();
 
+  /// After run(): reads the history once more, for answers alone.
+  boost::asio::awaitable<void> look_for_answers();
+
   /// A call's answer is with the service, or there will be none.
   void on_closed(const std::string& id);
 
@@ -48,10 +51,12 @@ class SessionLoop {
   /// Again and again, while the stream is open, until it was read.
   boost::asio::awaitable<void> read_history();
   /// Why it could not be read; nothing when it was.
-  boost::asio::awaitable<std::optional<std::string>> read_history_once();
+  boost::asio::awaitable<std::optional<Failure>> read_history_once();
   boost::asio::awaitable<void> read_stream(HttpStream& stream);
   boost::asio::awaitable<void> on_sse(protocol::SseEvent event);
+  /// What others than the ledger must know of an event: before the ledger decides, and after.
   void note_answer(const protocol::Event& event) const;
+  void note_thread_end(const std::optional<protocol::ThreadTerminated>& ended);
   void apply(protocol::Ledger::Actions actions);
   void arm_idle_timer();
 

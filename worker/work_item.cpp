@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "tools/bash_process.hpp"
@@ -84,7 +86,7 @@ WorkItem::WorkItem(Machine& machine, const Config& config, const Log& log)
                  config.work_id),
       session_lock_(session_dir_ + ".lock", config.work_id),
       lease_record_(fmt::format("{}/work-{}.lease", machine.runtime_dir(), file_name_of(config.work_id)),
-                    config.work_id, log),
+                    config.work_id, config.last_heartbeat, log),
       http_(executor_, config.base_url, with_protocol_headers(config)),
       service_(http_, machine.pool(), Service::Ids{config.session_id, config.work_id, config.environment_id},
                config.http.response_timeout),
@@ -122,6 +124,7 @@ Heartbeat::Events WorkItem::heartbeat_events() {
   Heartbeat::Events events;
   events.on_sending = [this](const std::string& expected) { lease_record_.beat_sent(expected); };
   events.on_good = [this](const Lease& lease) { lease_record_.beat_good(lease); };
+  events.on_void = [this] { lease_record_.beat_void(); };
   events.on_confirmed = [this] {
     lease_confirmed_.open();
     open_gate_when_ready();
@@ -227,7 +230,10 @@ asio::awaitable<bool> WorkItem::open_journal() {
         if (auto made = make_private_dir(session_dir_); !made) {
           return std::unexpected(fmt::format("{}: {}", session_dir_, made.error()));
         }
-        return Journal::open(options, log_);
+        auto journal = Journal::open(options, log_);
+        std::error_code not_empty;
+        if (!journal) std::filesystem::remove(session_dir_, not_empty);
+        return journal;
       });
   if (!journal) {
     end_.set(EndReason::failed, "the journal can't be opened: " + journal.error());
@@ -235,7 +241,7 @@ asio::awaitable<bool> WorkItem::open_journal() {
   }
   journal_ = std::move(*journal);
   if (!journal_->work_before().empty()) {
-    log_.info("a worker before us did not end in order",
+    log_.info("a worker before us has left its journal",
               {{"its_work", journal_->work_before()}, {"open_calls", journal_->begun().size()}});
   }
   for (auto& id : journal_->begun()) ledger_.remember_begun(std::move(id));
@@ -332,7 +338,9 @@ asio::awaitable<int> WorkItem::tear_down() {
     log_.error("a call did not stop in time");
     at_rest_ = false;
   }
+  const auto posted_until = steady_clock::now() + (post ? kPostResults : 0ms);
   co_await outbox_.close(post && !lease_gone_ ? kPostResults : 0ms);
+  co_await settle_journal(posted_until);
   if (!co_await within(kStopShells, dispatcher_.close())) {
     log_.error("a shell did not end in time");
     at_rest_ = false;
@@ -345,9 +353,23 @@ asio::awaitable<int> WorkItem::tear_down() {
   co_return co_await stop_item(status);
 }
 
+/// The stream is closed by now, so what was just posted is seen in the history only.
+asio::awaitable<void> WorkItem::settle_journal(steady_clock::time_point until) {
+  const auto left = std::chrono::ceil<milliseconds>(until - steady_clock::now());
+  if (!journal_ || !journal_->is_taken_over() || journal_->settled() || lease_gone_ || left <= 0ms) co_return;
+  if (!co_await within(left, session_.look_for_answers())) {
+    log_.warn("the history was not read in time to see the last answers");
+  }
+}
+
 /// Takes it away when no worker after us could need it.
 asio::awaitable<void> WorkItem::leave_journal() {
-  if (!journal_ || !journal_->is_taken_over() || !at_rest_) co_return;
+  if (!journal_ || !at_rest_) co_return;
+  if (!journal_->is_taken_over()) {
+    std::error_code not_empty;  // it is the worker's before us
+    std::filesystem::remove(session_dir_, not_empty);
+    co_return;
+  }
   if (end_.reason() != EndReason::session_over && !journal_->settled()) {
     log_.info("the journal is left for a worker after us", {{"open_calls", journal_->begun().size()}});
     co_return;

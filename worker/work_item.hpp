@@ -56,6 +56,7 @@ class WorkItem {
   void open_gate_when_ready();
   void on_woken(const Absence& absence);
   void on_lease_over(protocol::Lease::Verdict verdict, const std::string& why, bool first);
+  boost::asio::awaitable<void> settle_journal(std::chrono::steady_clock::time_point until);
   boost::asio::awaitable<void> leave_journal();
   boost::asio::awaitable<int> stop_item(int status);
 

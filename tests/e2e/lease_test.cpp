@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "tests/e2e/serving.hpp"
+#include "tests/e2e/worker_place.hpp"
 
 using namespace session_server;
 using namespace std::chrono_literals;
@@ -81,7 +82,7 @@ TEST_CASE("lease: the heartbeat keeps its interval while tools saturate the proc
   for (int i = 0; i < 6; ++i) {
     const auto name = std::to_string(i);
     make_call(server, "sevt_busy" + name, "bash",
-              {{"command", "touch busy" + name + "; while :; do :; done"}, {"timeout", 600'000}},
+              {{"command", "touch busy" + name + "; while :; do :; done"}, {"timeout_ms", 600'000}},
               "sthr_" + name);
   }
   for (int i = 0; i < 6; ++i) CHECK(until_file(*run, "busy" + std::to_string(i)));
@@ -241,4 +242,48 @@ TEST_CASE("lease: the answer to the very first heartbeat is lost, and its lease 
   CHECK(server.wait(20s, [](const Service& s) { return answered(s, "sevt_first"); }));
   CHECK(run->log().find("heartbeat refused, the lease has changed") != std::string::npos);
   check_clean_end(server, *run);
+}
+
+TEST_CASE(
+    "lease: heartbeats that never reached the service give the next start no claim on another's lease") {
+  struct Row {
+    const char* what;
+    bool killed;
+  };
+  for (const auto& [what, killed] :
+       {Row{"killed", true}, Row{"ended in order, but the item could not be stopped", false}}) {
+    CAPTURE(what);
+    SessionServer server(with_ttl(2));
+    WorkerPlace place(server);
+    server.listen(false);
+    auto& first = place.start({{"SANDBOX_WORKER_MAX_RUN", killed ? "0" : "300ms"}});
+    REQUIRE(place.wait_for_log("heartbeat failed"));
+    if (killed) place.kill(first);
+    if (!killed) CHECK(place.wait_for_exit(first) == 1);
+    server.give_lease_to_another();
+    server.listen(true);
+    auto& second = place.start();
+    CHECK(place.wait_for_exit(second) == 3);
+    CAPTURE(place.log());
+    CHECK(place.log().find("going on with the lease") == std::string::npos);
+    CHECK_FALSE(server.inspect([](const Service& s) { return s.work.stopped_by_worker(); }));
+  }
+}
+
+TEST_CASE("lease: a newer claim of the orchestrator is worth more than what a killed worker has left") {
+  SessionServer server(with_ttl(60));
+  WorkerPlace place(server);
+  auto& first = place.start();
+  REQUIRE(server.wait(20s, [](const Service& s) { return s.streams_opened == 1; }));
+  REQUIRE(place.wait_for_log("attached"));
+  REQUIRE(server.wait(20s, [](const Service& s) { return s.work.heartbeats().size() == 1; }));
+  place.kill(first);
+  auto& second = place.start({{"ANTHROPIC_WORK_LAST_HEARTBEAT", "newer"}});
+  CHECK(place.wait_for_exit(second) == 3);
+  const auto echoed = server.inspect([](const Service& s) {
+    return std::ranges::any_of(s.requests(), [](const RequestRecord& request) {
+      return request.target.find("expected_last_heartbeat=newer") != std::string::npos;
+    });
+  });
+  CHECK(echoed);
 }

@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto result = unpack_result(bytes); result && pack_result(*result).empty()) std::abort();
   (void)unpack_result_file(bytes);
   if (const auto trace = decode_lease(bytes)) {
-    (void)lease_after(*trace, trace->work, trace->boot_id, trace->good_since, {});
+    (void)lease_after(*trace, trace->work, trace->boot_id, trace->claimed, trace->good_since, {});
   }
   return 0;
 }

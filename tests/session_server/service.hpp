@@ -64,7 +64,10 @@ class Service {
   WorkItem* item(const std::string& work_id);
 
   /// Written down for every request, also those that a fault keeps from being handled.
-  void record(RequestRecord record) { requests_.push_back(std::move(record)); }
+  void record(RequestRecord record) {
+    heartbeat_seen_ = heartbeat_seen_ || record.kind == RequestKind::heartbeat;  // one that met a fault, too
+    requests_.push_back(std::move(record));
+  }
 
   /// What only shows at the end: a session without any heartbeat.
   void finish(Time now);

@@ -45,10 +45,12 @@ void WorkItem::renew(Time now) {
 
 WorkItem::Outcome WorkItem::heartbeat(const std::string& expected, Time now) {
   Outcome outcome;
+  let_another_renew(now);
   const bool over = state_ == "stopping" || state_ == "stopped";
   // The expected value is not compared once the item is stopping: whoever asks is told to end.
   if (!over && expected != last_) {
-    const bool excused = others_ || beat_unsure_;
+    const bool excused = others_ || beat_unsure_ || asked_with_ == expected;
+    if (beat_unsure_) asked_with_ = expected;
     if (!excused) {
       outcome.violation =
           fmt::format("heartbeat: expected_last_heartbeat was \"{}\", should be \"{}\"", expected, last_);
@@ -60,6 +62,7 @@ WorkItem::Outcome WorkItem::heartbeat(const std::string& expected, Time now) {
     return outcome;
   }
   beat_unsure_ = false;
+  asked_with_.reset();
   const bool extended = !over && extend_;
   if (extended) {
     if (expires_ && now > *expires_) {
@@ -97,9 +100,17 @@ WorkItem::Outcome WorkItem::stop(Time) {
 
 void WorkItem::give_to_another(Time now) {
   others_ = true;
+  others_beat_at_ = now;
   renew(now);
   heartbeats_.pop_back();
   last_ += "-of-another";
+}
+
+/// Its beats are due each half ttl; only the newest one can be seen.
+void WorkItem::let_another_renew(Time now) {
+  const auto interval = std::chrono::milliseconds(500) * settings_.ttl_seconds;
+  if (!others_ || now < others_beat_at_ + interval) return;
+  give_to_another(others_beat_at_ + (now - others_beat_at_) / interval * interval);
 }
 
 Json WorkItem::to_json() const {

@@ -27,7 +27,8 @@ class WorkItem {
 
   void ask_to_stop() { state_ = "stopping"; }   // as when a person stops the session
   void refuse_extension() { extend_ = false; }  // lease_extended: false with the state unchanged
-  void give_to_another(Time now);               // another worker's heartbeat came in between
+  /// Another worker's heartbeat came in between; from then on it renews its lease as it should.
+  void give_to_another(Time now);
 
   bool leased(Time now) const;  // a heartbeat has succeeded and its ttl has not passed
   bool stopped() const { return state_ == "stopped"; }
@@ -42,6 +43,7 @@ class WorkItem {
  private:
   Json lease_state() const;
   void renew(Time now);
+  void let_another_renew(Time now);
 
   const WorkSettings settings_;
   const std::string work_id_;
@@ -52,7 +54,9 @@ class WorkItem {
   std::size_t given_out_ = 0;
   bool extend_ = true;
   bool others_ = false;
+  Time others_beat_at_;
   bool beat_unsure_ = false;
+  std::optional<std::string> asked_with_;  // by a worker that was unsure: it may look again with the same
   bool stop_unsure_ = false;
   bool stopped_by_worker_ = false;
   std::optional<Time> expires_;

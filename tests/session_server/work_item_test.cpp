@@ -107,3 +107,19 @@ TEST_CASE("lease: values are given out in turn, the last for good") {
   CHECK(body(work.heartbeat("", t0))["last_heartbeat"] == "b");
   CHECK(body(work.heartbeat("b", t0))["last_heartbeat"] == "b");
 }
+
+TEST_CASE("lease: another worker that has taken the lease renews it, each half ttl") {
+  WorkItem work(settings());
+  work.give_to_another(t0);
+  const auto shown = [&](std::chrono::seconds after) {
+    const auto outcome = work.heartbeat("NO_HEARTBEAT", t0 + after);
+    CHECK(outcome.reply.status == 412);
+    return body(outcome)["error"]["details"]["current_state"]["last_heartbeat"].get<std::string>();
+  };
+  const auto first = shown(0s);
+  CHECK(shown(4s) == first);
+  const auto second = shown(5s);
+  CHECK(second != first);
+  CHECK(shown(9s) == second);
+  CHECK(shown(31s) != second);
+}

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -37,25 +38,44 @@ constexpr std::size_t kGrowth = 2 * 1024 * 1024;
 /// Kept-alive connections come and go: at most 8 idle ones and the stream's.
 constexpr std::size_t kMostSockets = 16;
 
-/// 20 % of the requests of that kind, in equal shares: refused with 503, closed and reset before the answer,
-/// and closed after the request took effect.
-void add_faults(SessionServer& server, RequestKind kind, std::uint64_t seed) {
-  const Fault kinds[] = {{.action = FaultAction::status, .status = 503},
-                         {.action = FaultAction::close},
-                         {.action = FaultAction::reset},
-                         {.action = FaultAction::close, .commit = true}};
+/// Refused with 503, closed and reset before the answer, and closed after the request took effect.
+const std::array<Fault, 4> kFaults = {
+    Fault{.action = FaultAction::status, .status = 503}, Fault{.action = FaultAction::close},
+    Fault{.action = FaultAction::reset}, Fault{.action = FaultAction::close, .commit = true}};
+
+/// 20 % of the posts, in equal shares.
+void add_post_faults(SessionServer& server, std::uint64_t seed) {
   // Each rule sees what those before it let pass.
   double share = 5;
-  for (auto fault : kinds) {
-    fault.on = kind;
+  for (auto fault : kFaults) {
+    fault.on = RequestKind::post;
     fault.percent = share;
     fault.seed = seed++;
     share = 5 / (1 - share / 100);
-    // The first heartbeat begins the lease; the session is about what comes then.
-    if (kind == RequestKind::heartbeat) fault.skip = 1;
     server.add_fault(std::move(fault));
   }
 }
+
+/// Each fifth heartbeat, in turn. Not by chance: there are few of them, and a row of failures ends the lease.
+class HeartbeatFaults {
+ public:
+  explicit HeartbeatFaults(SessionServer& server) : server_(server) {}
+
+  /// Often enough to be ahead of the next heartbeat.
+  void look() {
+    const auto beats = server_.inspect([](const Service& s) { return s.count(RequestKind::heartbeat); });
+    if (beats < next_after_) return;
+    auto fault = kFaults[faults_++ % kFaults.size()];
+    fault.on = RequestKind::heartbeat;
+    server_.add_fault(std::move(fault));
+    next_after_ = beats + 5;
+  }
+
+ private:
+  SessionServer& server_;
+  std::size_t faults_ = 0;
+  std::size_t next_after_ = 1;  // the first one begins the lease; the session is about what comes then
+};
 
 /// Calls that wait for their turn, by session thread, and those that are open.
 class Feeder {
@@ -81,11 +101,12 @@ class Feeder {
   }
 
   /// Waits until all that was made is answered.
-  bool settle(std::chrono::milliseconds limit) {
+  bool settle(std::chrono::milliseconds limit, HeartbeatFaults& heartbeat_faults) {
     const auto end = Clock::now() + limit;
     while (Clock::now() < end) {
       sweep();
       if (std::ranges::all_of(open_, [](const auto& lane) { return lane.second.empty(); })) return true;
+      heartbeat_faults.look();
       wait_for_answer();
     }
     return false;
@@ -212,7 +233,7 @@ int soak(seconds duration, std::uint64_t seed) {
   Report report;
   report.line(fmt::format("{} s, {} threads, seed {}", duration.count(), kThreads, seed));
   Settings settings;
-  settings.work.ttl_seconds = 20;  // so that there are some heartbeats to fault
+  settings.work.ttl_seconds = 8;  // so that there are some heartbeats to fault
   SessionServer server(std::move(settings));
   SessionFolder folder(std::nullopt);
   const char* other = std::getenv("WORKER_UNDER_TEST");
@@ -224,8 +245,8 @@ int soak(seconds duration, std::uint64_t seed) {
   for (auto& [name, value] : server.worker_environment()) start.environment[name] = value;
   start.environment["SANDBOX_WORKER_MAX_IDLE"] = "1s";
   WorkerProcess worker(std::move(start));
-  add_faults(server, RequestKind::post, seed);
-  add_faults(server, RequestKind::heartbeat, seed + 100);
+  add_post_faults(server, seed);
+  HeartbeatFaults heartbeat_faults(server);
 
   // More than there is time for.
   const auto plan = plan_load(
@@ -239,10 +260,11 @@ int soak(seconds duration, std::uint64_t seed) {
   bool settled = true;
   while (Clock::now() < began + duration && !worker.exited() && settled) {
     feeder.feed();
+    heartbeat_faults.look();
     feeder.wait_for_answer();
     if (Clock::now() < look_at) continue;
     // A calm moment, so that what is in use is what is kept.
-    settled = feeder.settle(120s);
+    settled = feeder.settle(120s, heartbeat_faults);
     const auto usage = Usage::of(worker.pid());
     report.line(
         fmt::format("     {} KiB after {} calls", usage.anonymous_bytes / 1024, feeder.made().size()));
@@ -250,7 +272,7 @@ int soak(seconds duration, std::uint64_t seed) {
     if (!warm) warm = usage;
     look_at = Clock::now() + duration / 5;
   }
-  settled = settled && feeder.settle(120s);
+  settled = settled && feeder.settle(120s, heartbeat_faults);
   report.check(settled, "all calls answered within 2 minutes after the last one");
   const auto end = Usage::of(worker.pid());
   cutter.request_stop();

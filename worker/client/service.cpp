@@ -69,6 +69,24 @@ bool is_broken(std::string_view body) {
   return body[first] != '{' || body[body.find_last_not_of(kSpace)] != '}';
 }
 
+/// Finds that the pages of a history turn in a circle, sooner or later, by remembering one of them at a time.
+class PageCircle {
+ public:
+  bool closes(const std::string& page) {
+    if (page == seen_) return true;
+    if (--left_ == 0) {
+      seen_ = page;
+      left_ = lap_ *= 2;
+    }
+    return false;
+  }
+
+ private:
+  std::optional<std::string> seen_;
+  std::size_t left_ = 1;
+  std::size_t lap_ = 1;
+};
+
 /// Why the answer is none to rely on; nothing when it is a success.
 std::optional<Failure> check_success(const HttpResponse& response) {
   if (!protocol::is_success(response.status))
@@ -137,6 +155,7 @@ asio::awaitable<Outcome<void>> Service::history(std::optional<protocol::ServiceT
                                                 std::function<void(protocol::TimedEvent)> on_event,
                                                 std::function<void(std::string)> on_skipped) {
   std::optional<std::string> page;
+  PageCircle circle;
   do {
     auto opened = co_await open_page(protocol::get_history(ids_.session, from, page));
     if (!opened) co_return std::unexpected(std::move(opened.error()));
@@ -164,6 +183,11 @@ asio::awaitable<Outcome<void>> Service::history(std::optional<protocol::ServiceT
       co_return std::unexpected(std::move(failure));
     }
     page = std::move(*next);
+    if (page && circle.closes(*page)) {
+      Failure failure;
+      failure.message = "the history's pages lead back to a page before";
+      co_return std::unexpected(std::move(failure));
+    }
   } while (page);
   co_return Outcome<void>();
 }
@@ -179,12 +203,17 @@ asio::awaitable<Outcome<void>> Service::post(std::string body) {
 asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, milliseconds limit,
                                                std::function<void()> on_sent) {
   auto request = protocol::heartbeat(ids_.environment, ids_.work, expected);
-  auto answer = co_await within(limit, http_.send(std::move(request), std::move(on_sent)));
+  bool written = false;
+  auto on_written = [&] {
+    written = true;
+    on_sent();
+  };
+  auto answer = co_await within(limit, http_.send(std::move(request), std::move(on_written)));
   BeatAnswer beat;
   // A connection may have died without a word, and so may those that wait beside it.
   if (!answer) http_.drop_idle();
   if (!answer || !*answer) {
-    beat.answer_lost = !answer || answer->error().request_sent;
+    beat.answer_lost = answer ? answer->error().request_sent : written;
     beat.message = answer ? answer->error().message : fmt::format("no answer within {} ms", limit.count());
     co_return beat;
   }

@@ -179,9 +179,82 @@ TEST_CASE("lease: what a conflict shows is adopted in the states that a lease ca
         Row{WorkState::stopped, Lease::Verdict::lost}, Row{WorkState::unknown, Lease::Verdict::lost}}) {
     Lease lease(t0, std::nullopt);
     lease.begin_beat(t0);
-    lease.on_failure(true, t0 + 1s);  // the very first answer was lost
+    lease.on_reply(extended(60s), t0);
+    lease.begin_beat(t0 + 30s);
+    lease.on_failure(true, t0 + 31s);
+    lease.begin_beat(t0 + 32s);
+    CHECK(lease.on_conflict(shown("hb2", state), t0 + 32s) == verdict);
+
+    Lease fresh(t0, std::nullopt);
+    fresh.begin_beat(t0);
+    fresh.on_failure(true, t0 + 1s);
+    fresh.begin_beat(t0 + 2s);
+    CHECK(fresh.on_conflict(shown("hb1", state), t0 + 2s) == verdict);
+    CHECK(fresh.watching() == (verdict == Lease::Verdict::hold));
+  }
+}
+
+TEST_CASE("lease: before the first good beat, a shown lease is adopted only when nobody renews it") {
+  const auto shown_after_lost_answer = [] {
+    Lease lease(t0, std::nullopt);
+    lease.begin_beat(t0);
+    lease.on_failure(true, t0 + 1s);
     lease.begin_beat(t0 + 2s);
-    CHECK(lease.on_conflict(shown("hb1", state), t0 + 2s) == verdict);
+    CHECK(lease.on_conflict(shown("hb1", WorkState::active), t0 + 2s) == Lease::Verdict::hold);
+    CHECK(lease.watching());
+    CHECK(lease.next_at() == t0 + 47s);  // a live holder of 60 s beats every 30 s
+    return lease;
+  };
+  struct Row {
+    const char* what;
+    std::string last;
+    std::chrono::seconds at;
+    Lease::Verdict verdict;
+    std::string expected;
+  };
+  const Row rows[] = {
+      {"it has not moved: ours, or its holder is dead", "hb1", 47s, Lease::Verdict::hold, "hb1"},
+      {"it has moved", "hb2", 47s, Lease::Verdict::lost, "NO_HEARTBEAT"},
+      {"looked at too early, as after an absence", "hb1", 20s, Lease::Verdict::hold, "NO_HEARTBEAT"},
+      {"moved early", "hb2", 20s, Lease::Verdict::lost, "NO_HEARTBEAT"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    auto lease = shown_after_lost_answer();
+    CHECK(lease.begin_beat(t0 + row.at) == "NO_HEARTBEAT");
+    CHECK(lease.on_conflict(shown(row.last, WorkState::active), t0 + row.at) == row.verdict);
+    CHECK(lease.begin_beat(t0 + row.at) == row.expected);
+    CHECK(lease.next_at() == t0 + 47s);
+  }
+
+  // A beat that fails meanwhile changes nothing.
+  auto lease = shown_after_lost_answer();
+  lease.begin_beat(t0 + 47s);
+  lease.on_failure(true, t0 + 48s);
+  lease.begin_beat(t0 + 49s);
+  CHECK(lease.on_conflict(shown("hb2", WorkState::active), t0 + 49s) == Lease::Verdict::lost);
+
+  // Adopting works once; another value than that is another's.
+  lease = shown_after_lost_answer();
+  lease.on_conflict(shown("hb1", WorkState::active), t0 + 47s);
+  CHECK(lease.begin_beat(t0 + 47s) == "hb1");
+  CHECK(lease.on_conflict(shown("hb2", WorkState::active), t0 + 48s) == Lease::Verdict::lost);
+
+  // The lease was free in the end.
+  lease = shown_after_lost_answer();
+  CHECK(lease.on_reply(extended(60s), t0 + 47s) == Lease::Verdict::hold);
+  CHECK_FALSE(lease.watching());
+}
+
+TEST_CASE("lease: what the worker before left counts as held only with a good beat of it") {
+  for (const bool was_good : {true, false}) {
+    Lease::Left left{"hb1", std::nullopt, t0 - 10s, true};
+    if (was_good) left.ttl = 60s;
+    auto lease = Lease::resumed(left, t0);
+    CHECK(lease.begin_beat(t0) == "hb1");
+    CHECK(lease.on_conflict(shown("hb2", WorkState::active), t0) == Lease::Verdict::hold);
+    CHECK(lease.watching() == !was_good);
+    CHECK(lease.begin_beat(t0) == (was_good ? "hb2" : "hb1"));
   }
 }
 

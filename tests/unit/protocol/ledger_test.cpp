@@ -187,6 +187,19 @@ TEST_CASE("ledger: the idle countdown waits for calls, and starts whole afterwar
   CHECK_FALSE(attached({StatusIdle{"e", true}}).idle_deadline());
 }
 
+TEST_CASE("ledger: the answer to a call that outlived an idle cancels its countdown, until the next idle") {
+  auto ledger = attached({});
+  ledger.on_live(use("a"), t0);
+  ledger.on_live(idle("e"), t0 + 1s);
+  CHECK_FALSE(ledger.idle_deadline());
+  ledger.on_closed("a", t0 + 10s);  // the service has our result
+  CHECK(ledger.idle_deadline() == t0 + 70s);
+  ledger.on_live(ToolAnswered{"a"}, t0 + 11s);
+  CHECK_FALSE(ledger.idle_deadline());
+  ledger.on_live(idle("f"), t0 + 12s);
+  CHECK(ledger.idle_deadline() == t0 + 72s);
+}
+
 TEST_CASE("ledger: an idle in the history counts when nothing is open, and goes on over a reconnect") {
   CHECK(attached({use("a"), ToolAnswered{"a"}, idle("e")}).idle_deadline() == t0 + 60s);
   CHECK_FALSE(attached({foreign("a"), idle("e")}).idle_deadline());

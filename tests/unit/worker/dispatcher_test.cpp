@@ -296,3 +296,59 @@ TEST_CASE("dispatcher: stopping cuts what runs and leaves what waits, also for t
     }
   }
 }
+
+TEST_CASE("dispatcher: what a thread had is closed when it has ended and its calls are over") {
+  Bench bench;
+  bench.add("idle", "idle");
+  bench.let("idle");
+  bench.add("busy", "busy");
+  bench.add("queued", "busy");
+  bench.settle();
+  bench.dispatcher.end_thread("never seen");
+  bench.dispatcher.end_thread("idle");
+  bench.dispatcher.cancel("queued", Ledger::CancelReason::thread_ended);
+  bench.dispatcher.end_thread("busy");
+  bench.settle();
+  CHECK(bench.closed == 1);
+  bench.let("busy");
+  CHECK(bench.closed == 2);
+  CHECK(bench.saw("drop queued"));
+  bench.stop();
+}
+
+TEST_CASE("dispatcher: of many idle threads those with a shell that was not used for longest lose it") {
+  constexpr int kThreads = 64;
+  Bench bench;
+  const auto run = [&](const std::string& id, const std::string& thread, const std::string& tool = "bash") {
+    bench.add(id, thread, tool);
+    bench.let_go.insert(id);
+    REQUIRE(bench.until([&] {
+      return std::ranges::any_of(bench.events,
+                                 [&](const auto& event) { return event.starts_with(id + ":"); });
+    }));
+    bench.settle();
+  };
+  bench.add("long", "busy");
+  for (int i = 1; i < kThreads; ++i) run(fmt::format("call {}", i), fmt::format("thread {}", i));
+  run("a file is read", "reader", "read");
+  CHECK(bench.closed == 0);
+  run("again", "thread 1");  // so that another one is the oldest
+  run("one more", "one more");
+  CHECK(bench.closed == 1);
+  bench.take();
+  run("first", "thread 1");
+  run("second", "thread 2");
+  run("second again", "thread 2");
+  CHECK(bench.closed == 2);
+  const auto text_of = [&](const std::string& id) {
+    const auto found =
+        std::ranges::find_if(bench.events, [&](const auto& event) { return event.starts_with(id + ":"); });
+    return found == bench.events.end() ? "" : found->substr(id.size() + 2);
+  };
+  CHECK(text_of("first") == "ran");
+  CHECK(text_of("second").find("was closed while it was idle") != std::string::npos);
+  CHECK(text_of("second").ends_with("\nran"));
+  CHECK(text_of("second again") == "ran");
+  bench.let("long");
+  bench.stop();
+}

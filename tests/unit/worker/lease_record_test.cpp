@@ -19,18 +19,19 @@ const Lease::TimePoint t0 = Lease::TimePoint() + 1000h;
 
 std::string file_of(const std::vector<std::pair<std::uint8_t, std::string>>& records) {
   std::string file;
-  append_record(file, 0, 1, encode_lease_header("work_1", "boot"));
+  append_record(file, 0, 1, encode_lease_header("work_1", "boot", "begun"));
   for (const auto& [type, payload] : records) append_record(file, 0, type, payload);
   return file;
 }
 constexpr std::uint8_t kSent = 2;
 constexpr std::uint8_t kGood = 3;
+constexpr std::uint8_t kVoid = 4;
 
 /// Of a worker that comes `after` the boot clock's 1000 s.
 std::optional<Lease> lease_of(const std::string& file, std::chrono::nanoseconds after) {
   const auto trace = decode_lease(file);
   REQUIRE(trace);
-  return lease_after(*trace, "work_1", "boot", 1000s + after, t0);
+  return lease_after(*trace, "work_1", "boot", "", 1000s + after, t0);
 }
 
 HeartbeatReply extended(std::string last) {
@@ -73,18 +74,73 @@ TEST_CASE("lease record: when the very first answer was not seen, the ttl is ass
   CHECK(lease->expires_at() == t0 + 85s);
   CHECK(lease->begin_beat(t0) == "NO_HEARTBEAT");
   CHECK(lease->on_conflict(LeaseState{"hb1", WorkState::active, 30s}, t0 + 1s) == Lease::Verdict::hold);
+  CHECK(lease->watching());  // it may as well be another worker's
+}
+
+TEST_CASE("lease record: a beat that surely wasn't handled begins no lease") {
+  struct Row {
+    const char* what;
+    std::vector<std::uint8_t> types;
+    bool any;
+    bool answer_lost;
+  };
+  const Row rows[] = {
+      {"refused", {kSent, kVoid}, false, false},
+      {"refused again", {kSent, kVoid, kSent, kVoid}, false, false},
+      {"refused, then under way", {kSent, kVoid, kSent}, true, true},
+      {"lost, then refused", {kSent, kSent, kVoid}, true, true},
+      {"refused after a good one", {kGood, kSent, kVoid}, true, false},
+      {"lost after a good one, then refused", {kGood, kSent, kSent, kVoid}, true, true},
+      {"lost, then a good one", {kSent, kSent, kGood}, true, false},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    std::vector<std::pair<std::uint8_t, std::string>> records;
+    for (const auto type : row.types) {
+      records.emplace_back(type, type == kSent   ? encode_beat_sent("hb1", 1000s)
+                                 : type == kGood ? encode_beat_good("hb1", 30s, 1000s)
+                                                 : encode_beat_void(1000s));
+    }
+    auto lease = lease_of(file_of(records), 1s);
+    CHECK(lease.has_value() == row.any);
+    if (!lease) continue;
+    lease->begin_beat(t0);
+    const auto verdict = lease->on_conflict(LeaseState{"hb2", WorkState::active, 30s}, t0);
+    CHECK((verdict == Lease::Verdict::hold) == row.answer_lost);
+  }
+}
+
+TEST_CASE("lease record: a claim that is newer than the record wins") {
+  const auto trace = decode_lease(file_of({{kGood, encode_beat_good("hb1", 30s, 1000s)}}));
+  REQUIRE(trace);
+  CHECK(lease_after(*trace, "work_1", "boot", "begun", 1001s, t0));  // the same start again
+  CHECK(lease_after(*trace, "work_1", "boot", "", 1001s, t0));       // nothing is claimed
+  CHECK_FALSE(lease_after(*trace, "work_1", "boot", "begun again", 1001s, t0));
+}
+
+TEST_CASE("lease record: an unanswered beat is not forgotten by the next start") {
+  const TempDir dir;
+  const Log log(LogFormat::text, LogLevel::error);
+  const auto path = dir / "lease";
+  LeaseRecord(path, "work_1", std::nullopt, log).beat_sent("NO_HEARTBEAT");
+  for (int restart = 0; restart < 2; ++restart) {
+    LeaseRecord record(path, "work_1", std::nullopt, log);
+    CHECK(record.take_up());
+    record.beat_sent("NO_HEARTBEAT");
+    record.beat_void();
+  }
 }
 
 TEST_CASE("lease record: nothing is taken up when it can't be held any more") {
   const auto file = file_of({{kGood, encode_beat_good("hb1", 30s, 1000s)}});
   const auto trace = decode_lease(file);
   REQUIRE(trace);
-  CHECK(lease_after(*trace, "work_1", "boot", 1029s, t0));
-  CHECK_FALSE(lease_after(*trace, "work_1", "boot", 1030s, t0));    // the ttl has passed
-  CHECK_FALSE(lease_after(*trace, "work_2", "boot", 1001s, t0));    // another item
-  CHECK_FALSE(lease_after(*trace, "work_1", "reboot", 1001s, t0));  // the boot clock began anew
-  CHECK_FALSE(lease_after(*trace, "work_1", "boot", 999s, t0));     // from the future
-  CHECK_FALSE(lease_of(file_of({}), 0s));                           // no beat was sent
+  CHECK(lease_after(*trace, "work_1", "boot", "", 1029s, t0));
+  CHECK_FALSE(lease_after(*trace, "work_1", "boot", "", 1030s, t0));    // the ttl has passed
+  CHECK_FALSE(lease_after(*trace, "work_2", "boot", "", 1001s, t0));    // another item
+  CHECK_FALSE(lease_after(*trace, "work_1", "reboot", "", 1001s, t0));  // the boot clock began anew
+  CHECK_FALSE(lease_after(*trace, "work_1", "boot", "", 999s, t0));     // from the future
+  CHECK_FALSE(lease_of(file_of({}), 0s));                               // no beat was sent
 }
 
 TEST_CASE("lease record: hostile and torn content is refused or harmless") {
@@ -103,7 +159,7 @@ TEST_CASE("lease record: a worker goes on where one before it was killed, twice"
   const Log log(LogFormat::text, LogLevel::error);
   const auto path = dir / "lease";
   {
-    LeaseRecord record(path, "work_1", log);
+    LeaseRecord record(path, "work_1", std::nullopt, log);
     CHECK_FALSE(record.take_up());
     Lease lease(Lease::Clock::now(), std::nullopt);
     record.beat_sent(lease.begin_beat(Lease::Clock::now()));
@@ -112,7 +168,7 @@ TEST_CASE("lease record: a worker goes on where one before it was killed, twice"
   }
   std::optional<Lease::TimePoint> expiry;
   for (int restart = 0; restart < 2; ++restart) {
-    LeaseRecord record(path, "work_1", log);
+    LeaseRecord record(path, "work_1", std::nullopt, log);
     auto lease = record.take_up();
     REQUIRE(lease);
     CHECK(lease->begin_beat(Lease::Clock::now()) == "hb1");
@@ -121,7 +177,7 @@ TEST_CASE("lease record: a worker goes on where one before it was killed, twice"
     CHECK(std::chrono::abs(lease->expires_at() - *expiry) < 100ms);
     record.beat_sent("hb1");
   }
-  LeaseRecord record(path, "work_1", log);
+  LeaseRecord record(path, "work_1", std::nullopt, log);
   record.remove();
   CHECK_FALSE(record.take_up());
 }
@@ -129,7 +185,7 @@ TEST_CASE("lease record: a worker goes on where one before it was killed, twice"
 TEST_CASE("lease record: the file stays small") {
   const TempDir dir;
   const Log log(LogFormat::text, LogLevel::error);
-  LeaseRecord record(dir / "lease", "work_1", log);
+  LeaseRecord record(dir / "lease", "work_1", std::nullopt, log);
   Lease lease(t0, std::nullopt);
   for (int i = 0; i < 5000; ++i) {
     record.beat_sent(lease.begin_beat(t0));

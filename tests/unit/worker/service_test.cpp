@@ -173,6 +173,26 @@ TEST_CASE("service: a page that breaks off, or isn't one, is a failure that may 
   }
 }
 
+TEST_CASE("service: a history whose pages turn in a circle is a failure that may pass") {
+  for (const std::size_t length : {1U, 2U, 3U}) {
+    CAPTURE(length);
+    std::deque<std::string> pages;
+    for (std::size_t i = 0; i < 20; ++i) {
+      pages.push_back(answer(R"({"data":[],"next_page":"p)" + std::to_string(i % length) + "\"}"));
+    }
+    ScriptedService server(std::move(pages));
+    ServiceUnderTest under_test(server.url());
+    const auto read = run_on(under_test, [&] {
+      return under_test.service.history(
+          std::nullopt, [](const sandbox_worker::protocol::TimedEvent&) {}, [](const std::string&) {});
+    });
+    REQUIRE(!read);
+    CHECK(!read.error().fatal);
+    CHECK(read.error().message == "the history's pages lead back to a page before");
+    CHECK(server.requests().size() <= 3 * length + 1);
+  }
+}
+
 TEST_CASE("service: only an event stream is taken for one") {
   ScriptedService server({status_answer("200 OK", "content-type: text/html\r\n", "hello"),
                           status_answer("200 OK", "Content-Type: text/event-stream; charset=utf-8\r\n"),
