@@ -42,6 +42,14 @@ struct KillPoint {
   }
 };
 
+/// A worker whose first heartbeat has no answer on record looks for 1.5 intervals whether another renews the
+/// lease.
+Settings quick_lease() {
+  Settings settings;
+  settings.work.ttl_seconds = 6;
+  return settings;
+}
+
 NewCall call(std::string id, std::string name, Json input, std::string thread = {}) {
   NewCall call{.id = std::move(id), .name = std::move(name), .input = std::move(input)};
   if (!thread.empty()) call.thread = std::move(thread);
@@ -81,7 +89,7 @@ std::vector<NewCall> calls_later() {
 class KilledSession {
  public:
   explicit KilledSession(const KillPoint& point)
-      : point_(point), server_({}, server_options()), place_(server_) {
+      : point_(point), server_(quick_lease(), server_options()), place_(server_) {
     std::ofstream(place_.folder().workdir() / "edited") << "end";
     std::ofstream large(place_.folder().workdir() / "large");
     for (int i = 0; i < 8000; ++i) large << "a line of a large file\n";

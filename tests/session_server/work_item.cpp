@@ -50,7 +50,7 @@ WorkItem::Outcome WorkItem::heartbeat(const std::string& expected, Time now) {
   // The expected value is not compared once the item is stopping: whoever asks is told to end.
   if (!over && expected != last_) {
     const bool excused = others_ || beat_unsure_ || asked_with_ == expected;
-    if (beat_unsure_) asked_with_ = expected;
+    asked_with_ = beat_unsure_ ? std::optional(expected) : std::nullopt;  // once more with the same
     if (!excused) {
       outcome.violation =
           fmt::format("heartbeat: expected_last_heartbeat was \"{}\", should be \"{}\"", expected, last_);
@@ -65,11 +65,12 @@ WorkItem::Outcome WorkItem::heartbeat(const std::string& expected, Time now) {
   asked_with_.reset();
   const bool extended = !over && extend_;
   if (extended) {
-    if (expires_ && now > *expires_) {
+    if (expires_ && now > *expires_ && good_answers_ > 0) {
       outcome.violation = "heartbeat: came after the lease had run out";
     }
     if (state_ == "starting" || state_ == "queued") state_ = "active";
     renew(now);
+    ++good_answers_;
   } else if (!told_to_end_) {
     told_to_end_ = now;
   }

@@ -22,7 +22,10 @@ class WorkItem {
   Outcome stop(Time now);
 
   /// The answer to the last heartbeat or stop may not have reached the worker.
-  void heartbeat_answer_lost() { beat_unsure_ = true; }
+  void heartbeat_answer_lost() {
+    beat_unsure_ = true;
+    if (good_answers_ > 0) --good_answers_;
+  }
   void stop_answer_lost() { stop_unsure_ = true; }
 
   void ask_to_stop() { state_ = "stopping"; }   // as when a person stops the session
@@ -56,6 +59,7 @@ class WorkItem {
   bool others_ = false;
   Time others_beat_at_;
   bool beat_unsure_ = false;
+  std::size_t good_answers_ = 0;  // to heartbeats; without one the worker can't know when the lease ends
   std::optional<std::string> asked_with_;  // by a worker that was unsure: it may look again with the same
   bool stop_unsure_ = false;
   bool stopped_by_worker_ = false;

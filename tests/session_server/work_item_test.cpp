@@ -47,18 +47,26 @@ TEST_CASE("lease: a wrong value is refused with the server's view") {
                        {"ttl_seconds", 10}}));
 }
 
-TEST_CASE("lease: after a lost answer the old value is no violation, once") {
+TEST_CASE("lease: after a lost answer the old value is no violation, nor when it is asked once more") {
   WorkItem work(settings());
   work.heartbeat("NO_HEARTBEAT", t0);
   work.heartbeat_answer_lost();
   CHECK(work.heartbeat("NO_HEARTBEAT", t0 + 1s).violation == "");
-  CHECK(work.heartbeat("NO_HEARTBEAT", t0 + 2s).violation != "");
+  CHECK(work.heartbeat("NO_HEARTBEAT", t0 + 2s).violation == "");
+  CHECK(work.heartbeat("NO_HEARTBEAT", t0 + 3s).violation != "");
 }
 
 TEST_CASE("lease: a heartbeat after the ttl is a violation") {
   WorkItem work(settings());
   const std::string last = body(work.heartbeat("NO_HEARTBEAT", t0))["last_heartbeat"];
   CHECK(work.heartbeat(last, t0 + 11s).violation != "");
+}
+
+TEST_CASE("lease: a worker that has read no answer can't know when the ttl ends") {
+  WorkItem work(settings());
+  const std::string last = body(work.heartbeat("NO_HEARTBEAT", t0))["last_heartbeat"];
+  work.heartbeat_answer_lost();
+  CHECK(work.heartbeat(last, t0 + 11s).violation == "");
 }
 
 TEST_CASE("lease: an item that stops compares nothing and extends nothing") {
