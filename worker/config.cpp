@@ -142,8 +142,7 @@ void read_proxies(const Settings& settings, Config& config) {
   if (*proxy && holds_key((*proxy)->host)) Settings::refuse_key(used.name);
 }
 
-/// A flag's file must be usable. SSL_CERT_FILE may be meant for other programs, and OpenSSL itself passes by
-/// one that isn't there.
+/// The flag's file must be usable.
 void read_certificates(Settings& settings, Config& config) {
   HttpOptions& http = config.http;
   http.ca_dir = settings.variable("SSL_CERT_DIR");
@@ -154,12 +153,16 @@ void read_certificates(Settings& settings, Config& config) {
           fmt::format("{}: {}: {}", Settings::name_of("--ca-file"), http.ca_file, usable.error())};
     }
     config.command_ca_file = std::filesystem::absolute(http.ca_file).lexically_normal().string();
-    return;
   }
+}
+
+/// SSL_CERT_FILE may be meant for other programs, and OpenSSL itself passes by one that isn't there. Looking
+/// at it takes milliseconds and megabytes, so that is left where no TLS is spoken.
+void read_certificate_variable(Settings& settings, Config& config) {
   const auto file = settings.variable("SSL_CERT_FILE");
-  if (file.empty()) return;
+  if (file.empty() || !config.http.ca_file.empty() || !config.base_url.tls) return;
   if (const auto usable = check_ca_file(file); usable) {
-    http.ca_file = file;
+    config.http.ca_file = file;
   } else {
     settings.warn(fmt::format("SSL_CERT_FILE: {}: {}; ignored", shown(file), usable.error()));
   }
@@ -288,6 +291,7 @@ Config read_config(Settings& settings, bool with_session) {
   read_network(settings, config);
   if (with_session) {
     read_session(settings, config);
+    read_certificate_variable(settings, config);
     warn_of_api_keys(settings, config);
   }
   if (settings.has_flag("--unrestricted-paths")) {
