@@ -348,6 +348,11 @@ void overwrite_keys(int argc, char** argv) {
 
 }  // namespace
 
+std::string value_of(const Environment& environment, std::string_view name) {
+  const auto found = environment.find(name);
+  return found == environment.end() ? std::string() : found->second;
+}
+
 Environment environment_of(const char* const* environ) {
   Environment environment;
   for (; environ && *environ; ++environ) {

@@ -74,5 +74,7 @@ Command parse_command(int argc, char** argv, const Environment& environment);
 
 /// The process's own.
 Environment environment_of(const char* const* environ);
+/// Empty where there is none of that name.
+std::string value_of(const Environment& environment, std::string_view name);
 
 }  // namespace sandbox_worker::worker

@@ -1,35 +1,17 @@
 #include "worker/line_writer.hpp"
 
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <string_view>
 #include <utility>
+
+#include "worker/write_all.hpp"
 
 namespace sandbox_worker::worker {
 namespace {
-
-/// A descriptor that refuses for good loses the line: there is nobody left to tell.
-void write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto written = ::write(fd, bytes.data(), bytes.size());
-    if (written >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EAGAIN) {
-      // Somebody who shares the descriptor made it non-blocking.
-      pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
-      ::poll(&ready, 1, -1);
-    } else if (errno != EINTR) {
-      return;
-    }
-  }
-}
 
 /// Signals are the main thread's business, and a closed pipe is an error of write().
 class SignalsBlocked {
@@ -92,7 +74,7 @@ struct LineWriter::State {
       }
       writing = true;
       lock.unlock();
-      write_all(fd, next);
+      write_all(fd, next);  // one that refuses for good loses the line: there is nobody left to tell
       lock.lock();
       writing = false;
       if (is_drained()) drained.notify_all();

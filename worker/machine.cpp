@@ -18,11 +18,6 @@
 namespace sandbox_worker::worker {
 namespace {
 
-std::string value_of(const Environment& environment, std::string_view name) {
-  const auto found = environment.find(name);
-  return found == environment.end() ? std::string() : found->second;
-}
-
 /// Found out before anything is sent, and not by the first result that needs it.
 std::expected<void, std::string> check_spill_dir(const std::string& path) {
   const auto failed = [&](const std::string& why) {

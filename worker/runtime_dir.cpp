@@ -31,9 +31,8 @@ std::expected<std::string, std::string> open_runtime_dir(const std::string& give
     if (!path.has_filename()) path = path.parent_path();  // a slash at the end names the same directory
     candidates.push_back(path.string());
   } else {
-    if (const auto xdg = environment.find("XDG_RUNTIME_DIR");
-        xdg != environment.end() && xdg->second.starts_with('/')) {
-      candidates.push_back(xdg->second + "/sandbox-worker");
+    if (const auto xdg = value_of(environment, "XDG_RUNTIME_DIR"); xdg.starts_with('/')) {
+      candidates.push_back(xdg + "/sandbox-worker");
     }
     candidates.emplace_back("/run/sandbox-worker");
     candidates.push_back(fmt::format("/tmp/sandbox-worker-{}", ::geteuid()));

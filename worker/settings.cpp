@@ -26,8 +26,7 @@ void Settings::refuse_key(std::string_view name) {
 }
 
 std::string Settings::variable(std::string_view name) const {
-  const auto found = environment_.find(name);
-  return found == environment_.end() ? std::string() : found->second;
+  return value_of(environment_, name);
 }
 
 std::string Settings::text(std::string_view flag) const {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include <cstring>
 
 #include "worker/line_writer.hpp"
+#include "worker/write_all.hpp"
 
 namespace sandbox_worker::worker {
 
@@ -24,20 +24,9 @@ void open_standard_streams() {
 
 std::expected<void, std::string> print(std::string_view text) {
   std::signal(SIGPIPE, SIG_IGN);
-  while (!text.empty()) {
-    const auto written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EAGAIN) {
-      pollfd ready{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
-      ::poll(&ready, 1, -1);
-    } else if (errno == EPIPE) {
-      return {};
-    } else if (errno != EINTR) {
-      return std::unexpected(fmt::format("stdout can't be written: {}", std::strerror(errno)));
-    }
-  }
-  return {};
+  const int error = write_all(STDOUT_FILENO, text);
+  if (error == 0 || error == EPIPE) return {};
+  return std::unexpected(fmt::format("stdout can't be written: {}", std::strerror(error)));
 }
 
 void complain(std::string_view text) {

@@ -2,11 +2,9 @@
 
 #include <stdexcept>
 
-namespace session_server {
+#include "tests/e2e/serving.hpp"
 
-void begin_bash(SessionServer& server, const std::string& id, const std::string& command) {
-  server.call({.id = id, .name = "bash", .input = {{"command", command}}});
-}
+namespace session_server {
 
 std::string answer_to(SessionServer& server, const std::string& id, std::chrono::milliseconds limit) {
   std::string text;
@@ -21,7 +19,7 @@ std::string answer_to(SessionServer& server, const std::string& id, std::chrono:
 }
 
 std::string bash(SessionServer& server, const std::string& id, const std::string& command) {
-  begin_bash(server, id, command);
+  run_bash(server, id, command);
   return answer_to(server, id);
 }
 

@@ -174,7 +174,7 @@ std::string deviation(const Case& test, SessionServer& server, WorkerRun& run) {
     return stopped ? "" : "the item was not stopped";
   }
   if (test.outcome == given_up) {
-    if (!until(20s, [&] { return run.log().find("result refused") != std::string::npos; }))
+    if (!poll(20s, [&] { return run.log().find("result refused") != std::string::npos; }))
       return "nothing in the log";
     run_bash(server, "sevt_second", "echo second");
     if (!server.wait(20s, [](const Service& s) { return answered(s, "sevt_second"); }))

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tests/e2e/agent.hpp"
+#include "tests/e2e/serving.hpp"
 #include "tests/e2e/worker_run.hpp"
 #include "tests/support/test_certificates.hpp"
 
@@ -24,7 +25,7 @@ TEST_CASE("isolation: commands have descriptors 0, 1 and 2 only, also beside ope
              "bash -c 'ls -l /proc/$$/fd; true' | grep -c -e socket: -e memfd: -e anon_inode") ==
         "0\n[exit status 1]");
   // A second shell, started while the first one runs a command and results are posted.
-  begin_bash(server, "sevt_3", "until [ -e go ]; do sleep 0.01; done; ls /proc/self/fd | xargs");
+  run_bash(server, "sevt_3", "until [ -e go ]; do sleep 0.01; done; ls /proc/self/fd | xargs");
   server.call({.id = "sevt_4",
                .name = "bash",
                .input = {{"command", "touch go; ls /proc/self/fd | xargs"}},

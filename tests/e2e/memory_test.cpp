@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/e2e/agent.hpp"
+#include "tests/e2e/serving.hpp"
 #include "tests/e2e/worker_run.hpp"
 
 using namespace session_server;
@@ -28,7 +29,7 @@ std::size_t peak_with_history(std::size_t events, std::size_t event_bytes) {
   SessionServer server;
   for (std::size_t i = 0; i < events; ++i)
     server.append({{"type", "agent.message"}, {"filler", std::string(event_bytes, 'x')}});
-  begin_bash(server, "sevt_open", "echo found");
+  run_bash(server, "sevt_open", "echo found");
   WorkerRun run(&server);
   CHECK(answer_to(server, "sevt_open", 60s) == "found\n");
   CHECK(server.inspect([](const Service& service) { return service.handled(RequestKind::history); }) == 1);

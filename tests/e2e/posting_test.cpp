@@ -297,8 +297,8 @@ TEST_CASE("posting: over 100 MB of waiting results cost no memory, and all arriv
     ids.push_back(fmt::format("call_{}", i));
     run_bash(served.server, ids.back(), fmt::format("cat big; echo {} >> ran", i));
   }
-  REQUIRE(until(120s, [&] { return lines_of(served.run, "ran").size() == kCalls; }));
-  REQUIRE(until(20s, [&] { return in_files() > 100'000'000; }));
+  REQUIRE(poll(120s, [&] { return lines_of(served.run, "ran").size() == kCalls; }));
+  REQUIRE(poll(20s, [&] { return in_files() > 100'000'000; }));
   const auto held = resident() - before;
   MESSAGE("112 MB of results wait, and memory has grown by ", held / 1024, " KiB");
   if (!is_sanitized()) CHECK(held < 40'000'000);

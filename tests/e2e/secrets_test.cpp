@@ -5,7 +5,7 @@
 #include <string>
 
 #include "tests/e2e/agent.hpp"
-#include "tests/e2e/poll.hpp"
+#include "tests/e2e/serving.hpp"
 #include "tests/e2e/worker_run.hpp"
 
 using namespace session_server;

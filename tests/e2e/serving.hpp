@@ -2,11 +2,10 @@
 
 #include <chrono>
 #include <filesystem>
-#include <functional>
 #include <string>
-#include <thread>
 
 #include "tests/e2e/worker_run.hpp"
+#include "tests/support/poll.hpp"
 
 namespace session_server {
 
@@ -35,19 +34,16 @@ inline bool answered(const Service& service, const std::string& id) {
   return answers(service, id) > 0;
 }
 
-/// Looks every 20 ms, for what the server can't tell of: files and processes.
-inline bool until(std::chrono::milliseconds limit, const std::function<bool()>& done) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return true;
-}
+using sandbox_worker::testing::poll;
 
 inline bool until_file(const WorkerRun& run, const std::string& name,
                        std::chrono::milliseconds limit = std::chrono::seconds(20)) {
-  return until(limit, [&] { return std::filesystem::exists(run.folder().workdir() / name); });
+  return poll(limit, [&] { return std::filesystem::exists(run.folder().workdir() / name); });
+}
+
+/// Processes may be just ending.
+inline bool nothing_runs(const WorkerRun& run) {
+  return poll(std::chrono::seconds(2), [&] { return processes_below(run.folder().workdir()).empty(); });
 }
 
 }  // namespace session_server

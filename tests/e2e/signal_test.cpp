@@ -7,7 +7,7 @@
 #include <string>
 
 #include "tests/e2e/agent.hpp"
-#include "tests/e2e/poll.hpp"
+#include "tests/e2e/serving.hpp"
 #include "tests/e2e/worker_run.hpp"
 
 using namespace session_server;
@@ -18,14 +18,6 @@ namespace {
 
 /// 5 s are promised; the rest is for the test's own look at it.
 constexpr auto kTeardown = 5500ms;
-
-bool wait_for_file(const WorkerRun& run, const std::string& name) {
-  return poll(15s, [&] { return std::filesystem::exists(run.folder().workdir() / name); });
-}
-
-bool nothing_runs(const WorkerRun& run) {
-  return poll(2s, [&] { return processes_below(run.folder().workdir()).empty(); });
-}
 
 bool stopped(const SessionServer& server) {
   return server.inspect([](const Service& service) { return service.handled(RequestKind::stop) == 1; });
@@ -38,8 +30,8 @@ TEST_CASE("signal: a running command is answered as interrupted, the item stoppe
     CAPTURE(number);
     SessionServer server;
     WorkerRun run(&server);
-    begin_bash(server, "sevt_1", "setsid sleep 601 & (sleep 602 &) ; echo before; touch began; sleep 603");
-    REQUIRE(wait_for_file(run, "began"));
+    run_bash(server, "sevt_1", "setsid sleep 601 & (sleep 602 &) ; echo before; touch began; sleep 603");
+    REQUIRE(until_file(run, "began", 15s));
     CHECK(!processes_below(run.folder().workdir()).empty());
     const auto sent = steady_clock::now();
     run.process().signal(number);
@@ -62,10 +54,10 @@ TEST_CASE("signal: a running command is answered as interrupted, the item stoppe
 TEST_CASE("signal: commands that ignore signals don't hold up the end") {
   SessionServer server;
   WorkerRun run(&server);
-  begin_bash(server, "sevt_1",
-             "trap '' INT TERM HUP; (trap '' INT TERM; while :; do sleep 604; done) & "
-             "touch began; while :; do sleep 605; done");
-  REQUIRE(wait_for_file(run, "began"));
+  run_bash(server, "sevt_1",
+           "trap '' INT TERM HUP; (trap '' INT TERM; while :; do sleep 604; done) & "
+           "touch began; while :; do sleep 605; done");
+  REQUIRE(until_file(run, "began", 15s));
   const auto sent = steady_clock::now();
   run.process().signal(SIGTERM);
   CHECK(run.wait_for_exit() == 0);
@@ -82,9 +74,9 @@ TEST_CASE("signal: a second one ends the worker at once, and its commands with i
     server.add_fault({.on = RequestKind::post, .action = FaultAction::no_answer, .count = 100});
     server.add_fault({.on = RequestKind::stop, .action = FaultAction::no_answer, .count = 100});
     WorkerRun run(&server);
-    begin_bash(server, "sevt_1",
-               "setsid sleep 606 & trap '' INT TERM; touch began; while :; do sleep 607; done");
-    REQUIRE(wait_for_file(run, "began"));
+    run_bash(server, "sevt_1",
+             "setsid sleep 606 & trap '' INT TERM; touch began; while :; do sleep 607; done");
+    REQUIRE(until_file(run, "began", 15s));
     run.process().signal(first);
     REQUIRE(poll(5s, [&] { return run.log().find("ending") != std::string::npos; }));
     const auto sent = steady_clock::now();

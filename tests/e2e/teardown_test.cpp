@@ -115,8 +115,8 @@ std::vector<Hang> all_hangs() {
 
 /// A worker that can't even connect: a signal must end it, with 1 as the item was not stopped.
 void check_signal_ends(WorkerRun& run, const std::string& in_log = {}) {
-  CHECK(until(10s, [&] { return run.log().find("starting") != std::string::npos; }));
-  if (!in_log.empty()) CHECK(until(10s, [&] { return run.log().find(in_log) != std::string::npos; }));
+  CHECK(poll(10s, [&] { return run.log().find("starting") != std::string::npos; }));
+  if (!in_log.empty()) CHECK(poll(10s, [&] { return run.log().find(in_log) != std::string::npos; }));
   const auto began = std::chrono::steady_clock::now();
   run.process().signal(SIGINT);
   CHECK(run.wait_for_exit(kTeardown) == 1);
@@ -137,7 +137,7 @@ TEST_CASE("teardown: a worker that waits for a TLS handshake obeys a signal") {
   WorkerRun::Options options;
   options.environment["ANTHROPIC_BASE_URL"] = fmt::format("https://localhost:{}", relay.port());
   WorkerRun run(&server, std::move(options));
-  CHECK(until(10s, [&] { return relay.connections() > 0; }));
+  CHECK(poll(10s, [&] { return relay.connections() > 0; }));
   check_signal_ends(run);
 }
 
@@ -203,7 +203,7 @@ TEST_CASE("teardown: a signal while a repository is copied leaves no part of the
   WorkerRun run(&server, std::move(options));
   const auto workdir = run.folder().workdir();
   // The copy has a name of its own until it is whole.
-  CHECK(until(20s, [&] { return !std::filesystem::is_empty(workdir); }));
+  CHECK(poll(20s, [&] { return !std::filesystem::is_empty(workdir); }));
   run.process().signal(SIGTERM);
   CHECK(run.wait_for_exit(kTeardown) == 0);
   const bool whole = std::filesystem::exists(workdir / "repository");

@@ -30,7 +30,7 @@ TEST_CASE("bash: threads that come and go leave no shell and no descriptor behin
     if (i % 2 == 0) server.end_thread(thread);
   }
   // Half of the threads live on, and 64 of them with their shell and its child.
-  CHECK(until(std::chrono::seconds(20),
+  CHECK(poll(std::chrono::seconds(20),
               [&] { return processes_below(run.folder().workdir()).size() <= 1 + 64 * 2; }));
   server.idle();
   CHECK(run.wait_for_exit() == 0);

@@ -9,7 +9,7 @@
 #include <iterator>
 #include <string>
 
-#include "tests/e2e/poll.hpp"
+#include "tests/e2e/serving.hpp"
 #include "tests/e2e/worker_run.hpp"
 
 using namespace session_server;
@@ -31,14 +31,6 @@ bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
-bool wait_for_file(const WorkerRun& run, const std::string& name) {
-  return poll(15s, [&] { return std::filesystem::exists(run.folder().workdir() / name); });
-}
-
-bool nothing_runs(const WorkerRun& run) {
-  return poll(2s, [&] { return processes_below(run.folder().workdir()).empty(); });
-}
-
 std::string runtime_files(const WorkerRun& run) {
   std::string names;
   for (const auto& file : std::filesystem::directory_iterator(run.folder().runtime_dir()))
@@ -57,7 +49,7 @@ TEST_CASE("tool: a signal cuts the call, prints what came, and nothing is left")
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     CAPTURE(number);
     WorkerRun run(nullptr, bash("setsid sleep 299 & (sleep 298 &); seq 1 100000; touch began; sleep 297"));
-    REQUIRE(wait_for_file(run, "began"));
+    REQUIRE(until_file(run, "began", 15s));
     run.process().signal(number);
     CHECK(run.wait_for_exit() == 128 + number);
     CHECK(nothing_runs(run));
@@ -70,7 +62,7 @@ TEST_CASE("tool: a signal cuts the call, prints what came, and nothing is left")
 TEST_CASE("tool: a second signal ends all at once") {
   WorkerRun run(nullptr,
                 bash("trap '' INT TERM; setsid sleep 296 & touch began; while :; do sleep 295; done"));
-  REQUIRE(wait_for_file(run, "began"));
+  REQUIRE(until_file(run, "began", 15s));
   run.process().signal(SIGTERM);
   run.process().signal(SIGINT);
   const auto status = run.wait_for_exit();

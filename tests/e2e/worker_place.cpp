@@ -4,13 +4,14 @@
 
 #include <fstream>
 #include <iterator>
-#include <thread>
 
 #include "tests/e2e/worker_run.hpp"
+#include "tests/support/poll.hpp"
 
 namespace session_server {
 
 using namespace std::chrono_literals;
+using sandbox_worker::testing::poll;
 
 namespace {
 
@@ -53,14 +54,8 @@ std::optional<int> WorkerPlace::wait_for_exit(WorkerProcess& worker) {
   return worker.exit_code();
 }
 
-bool WorkerPlace::poll(const std::function<bool()>& done) {
-  const auto deadline = std::chrono::steady_clock::now() + kLimit;
-  while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(5ms);
-  return done();
-}
-
 bool WorkerPlace::wait_for_log(const std::string& text) {
-  return poll([&] { return log().find(text) != std::string::npos; });
+  return poll(kLimit, [&] { return log().find(text) != std::string::npos; });
 }
 
 std::string WorkerPlace::read(const std::string& name) const {
@@ -69,7 +64,7 @@ std::string WorkerPlace::read(const std::string& name) const {
 }
 
 bool WorkerPlace::wait_for_file(const std::string& name) {
-  return poll([&] { return std::filesystem::exists(folder_.workdir() / name); });
+  return poll(kLimit, [&] { return std::filesystem::exists(folder_.workdir() / name); });
 }
 
 std::string WorkerPlace::runtime_files() const {
@@ -81,7 +76,7 @@ std::string WorkerPlace::runtime_files() const {
 }
 
 std::vector<pid_t> WorkerPlace::processes() {
-  poll([&] { return processes_below(folder_.workdir()).empty(); });
+  poll(kLimit, [&] { return processes_below(folder_.workdir()).empty(); });
   return processes_below(folder_.workdir());
 }
 

@@ -43,8 +43,6 @@ class WorkerPlace {
   std::vector<pid_t> processes();
 
  private:
-  bool poll(const std::function<bool()>& done);
-
   SessionServer& server_;
   SessionFolder folder_;
   std::vector<std::unique_ptr<WorkerProcess>> workers_;

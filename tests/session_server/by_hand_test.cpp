@@ -4,27 +4,14 @@
 
 #include <chrono>
 #include <csignal>
-#include <thread>
 
 #include "tests/session_server/session_folder.hpp"
 #include "tests/session_server/worker_process.hpp"
+#include "tests/support/poll.hpp"
 
 using namespace session_server;
 using namespace std::chrono_literals;
-
-namespace {
-
-template <class Condition>
-bool poll(Condition condition) {
-  const auto give_up = std::chrono::steady_clock::now() + 15s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
-}
-
-}  // namespace
+using sandbox_worker::testing::poll;
 
 TEST_CASE("play: without a worker, a signal ends the wait for one") {
   for (const int number : {SIGINT, SIGTERM}) {
@@ -35,9 +22,10 @@ TEST_CASE("play: without a worker, a signal ends the wait for one") {
                            .workdir = folder.workdir(),
                            .log = folder.log(),
                            .on_exit = [] {}});
-    REQUIRE(poll([&] { return folder.log_text().find("SANDBOX_WORKER_MAX_IDLE") != std::string::npos; }));
+    REQUIRE(
+        poll(15s, [&] { return folder.log_text().find("SANDBOX_WORKER_MAX_IDLE") != std::string::npos; }));
     program.signal(number);
-    CHECK(poll([&] { return program.exited(); }));
+    CHECK(poll(15s, [&] { return program.exited(); }));
     CHECK(program.exit_code() == 128 + number);
   }
 }

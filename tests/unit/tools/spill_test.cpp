@@ -6,27 +6,14 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
-#include <thread>
 
+#include "tests/support/poll.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace sandbox_worker::tools;
+using sandbox_worker::testing::poll;
 using sandbox_worker::testing::TempDir;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// Files are dropped on a thread of their own.
-bool gone_within(const std::string& path, std::chrono::seconds limit) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (std::filesystem::exists(path)) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-}  // namespace
 
 TEST_CASE("spill: files are private, and gone with their store") {
   const TempDir dir;
@@ -71,7 +58,7 @@ TEST_CASE("spill: the oldest files make room for new ones") {
     path = file->path();
     file->append("0123456789");
   }
-  CHECK(gone_within(paths[0], 20s));
+  CHECK(poll(20s, [&] { return !std::filesystem::exists(paths[0]); }));
   CHECK(std::filesystem::exists(paths[1]));
   CHECK(std::filesystem::exists(paths[2]));
   store->reset();

@@ -2,21 +2,16 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/call_result.hpp"
 #include "worker/record_format.hpp"
 
 using namespace sandbox_worker::worker;
 using sandbox_worker::protocol::CallResult;
 using sandbox_worker::protocol::DataBlock;
 using sandbox_worker::protocol::TextBlock;
+using sandbox_worker::testing::result_of;
 
 namespace {
-
-CallResult result_of(std::string id, std::string text) {
-  CallResult result;
-  result.call_id = std::move(id);
-  result.content.emplace_back(TextBlock{std::move(text)});
-  return result;
-}
 
 JournalContent example() {
   JournalContent content;

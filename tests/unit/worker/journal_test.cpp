@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/call_result.hpp"
 #include "tests/support/left_out.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tools/bash_process.hpp"
@@ -22,16 +23,10 @@ using namespace sandbox_worker::worker;
 using sandbox_worker::protocol::CallResult;
 using sandbox_worker::protocol::TextBlock;
 using sandbox_worker::testing::leave_out;
+using sandbox_worker::testing::result_of;
 using sandbox_worker::testing::TempDir;
 
 namespace {
-
-CallResult result_of(std::string id, std::string text) {
-  CallResult result;
-  result.call_id = std::move(id);
-  result.content.emplace_back(TextBlock{std::move(text)});
-  return result;
-}
 
 std::string text_of(const CallResult& result) {
   return std::get<TextBlock>(result.content.at(0)).text;

@@ -22,6 +22,13 @@ auto run_on(ServiceUnderTest& under_test, Make make) {
   return run(under_test.client.io, make);
 }
 
+auto read_history(ServiceUnderTest& under_test) {
+  return run_on(under_test, [&] {
+    return under_test.service.history(
+        std::nullopt, [](const sandbox_worker::protocol::TimedEvent&) {}, [](const std::string&) {});
+  });
+}
+
 }  // namespace
 
 TEST_CASE("service: a plain call is tried again twice, for the statuses that pass") {
@@ -164,10 +171,7 @@ TEST_CASE("service: a page that breaks off, or isn't one, is a failure that may 
     CAPTURE(page);
     ScriptedService server({page});
     ServiceUnderTest under_test(server.url());
-    const auto read = run_on(under_test, [&] {
-      return under_test.service.history(
-          std::nullopt, [](const sandbox_worker::protocol::TimedEvent&) {}, [](const std::string&) {});
-    });
+    const auto read = read_history(under_test);
     REQUIRE(!read);
     CHECK(!read.error().fatal);
   }
@@ -182,10 +186,7 @@ TEST_CASE("service: a history whose pages turn in a circle is a failure that may
     }
     ScriptedService server(std::move(pages));
     ServiceUnderTest under_test(server.url());
-    const auto read = run_on(under_test, [&] {
-      return under_test.service.history(
-          std::nullopt, [](const sandbox_worker::protocol::TimedEvent&) {}, [](const std::string&) {});
-    });
+    const auto read = read_history(under_test);
     REQUIRE(!read);
     CHECK(!read.error().fatal);
     CHECK(read.error().message == "the history's pages lead back to a page before");

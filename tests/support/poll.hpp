@@ -3,7 +3,7 @@
 #include <chrono>
 #include <thread>
 
-namespace session_server {
+namespace sandbox_worker::testing {
 
 /// Asks every few milliseconds until `condition` holds; false when `limit` passes first. For what no event
 /// tells of: files and processes.
@@ -17,4 +17,4 @@ bool poll(std::chrono::milliseconds limit, Condition condition) {
   return true;
 }
 
-}  // namespace session_server
+}  // namespace sandbox_worker::testing
