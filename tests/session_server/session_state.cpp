@@ -35,11 +35,15 @@ std::optional<std::size_t> number(std::string_view text) {
 using sandbox_worker::protocol::parse_service_time;
 using sandbox_worker::protocol::ServiceTime;
 
-/// What was not processed yet has no time, and is in no span of it.
-bool within(const Json& event, std::string_view comparison, ServiceTime bound) {
+/// What was not processed yet has no time.
+std::optional<ServiceTime> time_of(const Json& event) {
   const auto processed = event.find("processed_at");
-  if (processed == event.end() || !processed->is_string()) return false;
-  const auto at = parse_service_time(processed->get<std::string>());
+  if (processed == event.end() || !processed->is_string()) return std::nullopt;
+  return parse_service_time(processed->get<std::string>());
+}
+
+/// Without a time, an event is in no span of it.
+bool within(std::optional<ServiceTime> at, std::string_view comparison, ServiceTime bound) {
   if (!at) return false;
   if (comparison == "created_at[gt]") return at > bound;
   if (comparison == "created_at[gte]") return at >= bound;
@@ -63,6 +67,7 @@ const Call* SessionState::find(const std::string& call_id) const {
 void SessionState::append(Json event, Time now) {
   if (!event.contains("id")) event["id"] = fmt::format("sevt_{:06}", events_.size());
   if (!event.contains("processed_at")) event["processed_at"] = timestamp(now);
+  times_.push_back(time_of(event));
   events_.push_back(std::move(event));
 }
 
@@ -247,9 +252,10 @@ SessionState::Outcome SessionState::history(const Target& target) {
     }
   }
   std::vector<const Json*> selected;
-  for (auto& event : events_) {
+  for (std::size_t i = 0; i < events_.size(); ++i) {
+    const Json& event = events_[i];
     const bool typed = types.empty() || std::ranges::find(types, event.value("type", "")) != types.end();
-    if (typed && std::ranges::all_of(bounds, [&](auto& b) { return within(event, b.first, b.second); })) {
+    if (typed && std::ranges::all_of(bounds, [&](auto& b) { return within(times_[i], b.first, b.second); })) {
       selected.push_back(&event);
     }
   }

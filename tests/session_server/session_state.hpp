@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/service_time.hpp"
 #include "tests/session_server/result_rules.hpp"
 #include "tests/session_server/settings.hpp"
 
@@ -78,6 +79,8 @@ class SessionState {
   const std::string environment_id_;
   std::string status_;
   std::vector<Json> events_;
+  // Of each event. Kept, as a long session is asked for its last moments again and again.
+  std::vector<std::optional<sandbox_worker::protocol::ServiceTime>> times_;
   std::map<std::string, Call> calls_;
   std::map<std::string, std::string> verdicts_;
   std::set<std::string> ended_threads_;
