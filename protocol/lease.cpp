@@ -39,6 +39,11 @@ Lease Lease::resumed(Left left, TimePoint now) {
   lease.good_since_ = left.good_since;
   lease.answer_lost_ = left.answer_lost;
   lease.was_good_ = left.ttl.has_value();
+  if (!lease.was_good_ && left.watch) {
+    // What another start has looked at is not looked at anew, or kills would put the end off beyond the ttl.
+    lease.watch_ = std::move(left.watch);
+    lease.watch_->until = std::min(lease.watch_->until, now + time_to_watch(kMaxTtl));
+  }
   return lease;
 }
 
@@ -68,7 +73,7 @@ Lease::Verdict Lease::on_reply(const HeartbeatReply& reply, TimePoint) {
   next_at_ = sent_at_ + interval();
   failures_ = 0;
   confirmed_ = was_good_ = true;
-  watched_.reset();
+  watch_.reset();
   answer_lost_ = adopted_ = unsure_ = false;
   return Verdict::hold;
 }
@@ -80,13 +85,12 @@ Lease::Verdict Lease::on_conflict(const std::optional<LeaseState>& current, Time
   // Nobody else can hold a lease that we have held within its ttl. One that we have never held is ours only
   // when nobody renews it: then our unanswered beat began it, or its holder is dead.
   if (!was_good_) {
-    if (watched_ && *watched_ != current->last_heartbeat) return Verdict::lost;
+    if (watch_ && watch_->shown != current->last_heartbeat) return Verdict::lost;
     const milliseconds ttl = current->ttl > 0s ? current->ttl : ttl_;
-    if (!watched_) watched_until_ = now + time_to_watch(ttl);
-    watched_ = current->last_heartbeat;
-    next_at_ = watched_until_;
-    if (now < watched_until_) return Verdict::hold;
-    watched_.reset();
+    if (!watch_) watch_ = {current->last_heartbeat, now + time_to_watch(ttl)};
+    next_at_ = watch_->until;
+    if (now < watch_->until) return Verdict::hold;
+    watch_.reset();
   }
   expected_ = current->last_heartbeat;
   adopted_ = true;

@@ -24,12 +24,20 @@ class Lease {
   /// `last_heartbeat`: of a lease that the claimer, or a worker before us, has already begun.
   Lease(TimePoint now, std::optional<std::string> last_heartbeat);
 
+  /// A lease that a 412 has shown while no beat had ever succeeded: it may be ours, or another worker's that
+  /// renews it.
+  struct Watch {
+    std::string shown;
+    TimePoint until;  // a live holder has renewed it by then
+  };
+
   /// What a worker before us, that ended without an end of its lease, has left of it.
   struct Left {
     std::string expected;                          // for the next beat
     std::optional<std::chrono::milliseconds> ttl;  // nothing: no beat had succeeded
     TimePoint good_since;                          // when the last good beat was sent; without one, the first
     bool answer_lost = false;                      // a beat was sent whose answer isn't known
+    std::optional<Watch> watch{};                  // it was looking
   };
   /// The same lease, gone on with. It may have run out: see check().
   static Lease resumed(Left left, TimePoint now);
@@ -61,8 +69,8 @@ class Lease {
   TimePoint give_up_at() const;
   /// Calls begin only after a beat has succeeded.
   bool confirmed() const { return confirmed_; }
-  /// A 412 showed a lease that may be ours, or another worker's that renews it: next_at() tells.
-  bool watching() const { return watched_.has_value(); }
+  /// While it is so: the beat at its end tells.
+  const std::optional<Watch>& watch() const { return watch_; }
   const std::string& last_heartbeat() const { return expected_; }
   std::chrono::milliseconds ttl() const { return ttl_; }
 
@@ -74,12 +82,11 @@ class Lease {
   TimePoint next_at_;
   int failures_ = 0;
   bool confirmed_ = false;
-  bool was_good_ = false;               // a beat has succeeded, ours or that of the worker before us
-  bool answer_lost_ = false;            // of the beat before the one under way
-  bool adopted_ = false;                // the beat under way echoes what a 412 showed
-  bool unsure_ = false;                 // more time may have passed since the last good beat than we know
-  std::optional<std::string> watched_;  // shown by a 412, while no beat had ever succeeded
-  TimePoint watched_until_;             // a live holder has renewed it by then
+  bool was_good_ = false;     // a beat has succeeded, ours or that of the worker before us
+  bool answer_lost_ = false;  // of the beat before the one under way
+  bool adopted_ = false;      // the beat under way echoes what a 412 showed
+  bool unsure_ = false;       // more time may have passed since the last good beat than we know
+  std::optional<Watch> watch_;
 };
 
 }  // namespace sandbox_worker::protocol

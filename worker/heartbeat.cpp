@@ -76,7 +76,8 @@ asio::awaitable<Lease::Verdict> Heartbeat::beat() {
 Lease::Verdict Heartbeat::on_conflict(const BeatAnswer& answer, steady_clock::time_point now) {
   log_.warn("heartbeat refused, the lease has changed", {{"why", why_}});
   const auto verdict = lease_.on_conflict(answer.current, now);
-  if (verdict == Lease::Verdict::hold && lease_.watching()) {
+  if (verdict == Lease::Verdict::hold && lease_.watch()) {
+    if (events_.on_watch) events_.on_watch(*lease_.watch());
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(lease_.next_at() - now);
     log_.info("the lease may be ours: looking whether another worker renews it", {{"ms", wait.count()}});
   }

@@ -24,6 +24,7 @@ class Heartbeat {
     std::function<void(const std::string& expected)> on_sending{};  // right before each beat
     std::function<void(const protocol::Lease&)> on_good{};          // after each success
     std::function<void()> on_void{};                                // the beat has surely not been handled
+    std::function<void(const protocol::Lease::Watch&)> on_watch{};  // begun, or looked at again
   };
 
   /// References outlive run().

@@ -21,7 +21,7 @@ constexpr std::string_view kMagic = "sandbox-worker lease 2";
 constexpr std::uint64_t kRewriteAt = 64 * 1024;
 constexpr std::size_t kMaxBytes = 16 * kRewriteAt;
 
-enum Type : std::uint8_t { kHeader = 1, kSent, kGood, kVoid };
+enum Type : std::uint8_t { kHeader = 1, kSent, kGood, kVoid, kWatch };
 
 nanoseconds boot_now() {
   timespec time{};
@@ -61,6 +61,10 @@ std::string encode_beat_void(nanoseconds at) {
   return FieldWriter().number(static_cast<std::uint64_t>(at.count())).take();
 }
 
+std::string encode_watch(std::string_view shown, nanoseconds until) {
+  return FieldWriter().text(shown).number(static_cast<std::uint64_t>(until.count())).take();
+}
+
 namespace {
 
 /// `under_way`: of the beat before this record, nothing but its sending is known.
@@ -73,12 +77,15 @@ void add_record(LeaseTrace& trace, bool& under_way, const Record& record) {
   std::string value(fields.text());
   const auto ttl = record.type == kGood ? fields.number() : 0;
   const auto at = bounded(fields.number(), kMaxTime);
-  if (!fields.complete() || (record.type != kSent && record.type != kGood)) return;
+  if (!fields.complete()) return;
+  if (record.type == kWatch) trace.watch = {std::move(value), at};
+  if (record.type != kSent && record.type != kGood) return;
   const bool good = record.type == kGood;
   if (good || !trace.any) trace.good_since = at;
   if (good) trace.ttl = bounded(ttl, kMaxTtl);
   trace.answer_lost = !good && (trace.answer_lost || under_way);
   under_way = !good;
+  if (good || value != trace.expected) trace.watch.reset();  // it was adopted
   trace.expected = std::move(value);
   trace.any = true;
 }
@@ -109,7 +116,12 @@ std::optional<Lease> lease_after(const LeaseTrace& trace, std::string_view work,
   const bool usable = trace.any && (trace.ttl || trace.answer_lost);
   if (!ours || !usable || trace.good_since > boot_now) return std::nullopt;
   const auto age = std::chrono::duration_cast<Lease::Clock::duration>(boot_now - trace.good_since);
-  Lease lease = Lease::resumed({trace.expected, trace.ttl, now - age, trace.answer_lost}, now);
+  Lease::Left left{trace.expected, trace.ttl, now - age, trace.answer_lost};
+  if (trace.watch) {
+    const auto rest = std::chrono::duration_cast<Lease::Clock::duration>(trace.watch->until - boot_now);
+    left.watch = {trace.watch->shown, now + rest};
+  }
+  Lease lease = Lease::resumed(std::move(left), now);
   if (now >= lease.expires_at()) return std::nullopt;
   return lease;
 }
@@ -156,6 +168,10 @@ void LeaseRecord::beat_good(const Lease& lease) {
   add(kGood, encode_beat_good(lease.last_heartbeat(), lease.ttl(), sent_at_));
 }
 
+void LeaseRecord::watch_begun(const Lease::Watch& watch) {
+  add(kWatch, encode_watch(watch.shown, boot_now() + (watch.until - Lease::Clock::now())));
+}
+
 /// With what the worker before us has left: it counts until we have a good beat of our own.
 std::string LeaseRecord::first_records() const {
   std::string bytes;
@@ -165,6 +181,9 @@ std::string LeaseRecord::first_records() const {
   }
   if (before_ && before_->answer_lost) {
     append_record(bytes, 0, kSent, encode_beat_sent(before_->expected, before_->good_since));
+  }
+  if (before_ && before_->watch) {
+    append_record(bytes, 0, kWatch, encode_watch(before_->watch->shown, before_->watch->until));
   }
   return bytes;
 }

@@ -23,6 +23,11 @@ struct LeaseTrace {
   std::optional<std::chrono::milliseconds> ttl;  // of the last good beat
   bool answer_lost = false;                      // a beat after that may have been handled
   bool any = false;                              // there is a beat
+  struct Watch {
+    std::string shown;
+    std::chrono::nanoseconds until{0};
+  };
+  std::optional<Watch> watch;  // Lease::Watch, of the beats so far
 };
 
 // Pure.
@@ -31,6 +36,7 @@ std::string encode_beat_sent(std::string_view expected, std::chrono::nanoseconds
 std::string encode_beat_good(std::string_view last_heartbeat, std::chrono::milliseconds ttl,
                              std::chrono::nanoseconds sent_at);
 std::string encode_beat_void(std::chrono::nanoseconds at);
+std::string encode_watch(std::string_view shown, std::chrono::nanoseconds until);
 /// Of any bytes; nothing when they don't begin as a record of this version.
 std::optional<LeaseTrace> decode_lease(std::string_view file);
 /// The lease to go on with; nothing when there is none that could still be held, or when the claimer has
@@ -53,6 +59,7 @@ class LeaseRecord {
   /// The beat that was sent last has surely not been handled.
   void beat_void();
   void beat_good(const protocol::Lease& lease);
+  void watch_begun(const protocol::Lease::Watch& watch);
   /// The lease is over, or the item stopped: there is nothing to go on with.
   void remove();
 

@@ -125,6 +125,7 @@ Heartbeat::Events WorkItem::heartbeat_events() {
   events.on_sending = [this](const std::string& expected) { lease_record_.beat_sent(expected); };
   events.on_good = [this](const Lease& lease) { lease_record_.beat_good(lease); };
   events.on_void = [this] { lease_record_.beat_void(); };
+  events.on_watch = [this](const Lease::Watch& watch) { lease_record_.watch_begun(watch); };
   events.on_confirmed = [this] {
     lease_confirmed_.open();
     open_gate_when_ready();

@@ -31,7 +31,7 @@ TEST_CASE("bash: threads that come and go leave no shell and no descriptor behin
   }
   // Half of the threads live on, and 64 of them with their shell and its child.
   CHECK(poll(std::chrono::seconds(20),
-              [&] { return processes_below(run.folder().workdir()).size() <= 1 + 64 * 2; }));
+             [&] { return processes_below(run.folder().workdir()).size() <= 1 + 64 * 2; }));
   server.idle();
   CHECK(run.wait_for_exit() == 0);
   CHECK(server.finish() == std::vector<std::string>());

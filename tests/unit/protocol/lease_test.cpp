@@ -190,7 +190,7 @@ TEST_CASE("lease: what a conflict shows is adopted in the states that a lease ca
     fresh.on_failure(true, t0 + 1s);
     fresh.begin_beat(t0 + 2s);
     CHECK(fresh.on_conflict(shown("hb1", state), t0 + 2s) == verdict);
-    CHECK(fresh.watching() == (verdict == Lease::Verdict::hold));
+    CHECK(fresh.watch().has_value() == (verdict == Lease::Verdict::hold));
   }
 }
 
@@ -201,7 +201,7 @@ TEST_CASE("lease: before the first good beat, a shown lease is adopted only when
     lease.on_failure(true, t0 + 1s);
     lease.begin_beat(t0 + 2s);
     CHECK(lease.on_conflict(shown("hb1", WorkState::active), t0 + 2s) == Lease::Verdict::hold);
-    CHECK(lease.watching());
+    CHECK(lease.watch());
     CHECK(lease.next_at() == t0 + 47s);  // a live holder of 60 s beats every 30 s
     return lease;
   };
@@ -243,7 +243,7 @@ TEST_CASE("lease: before the first good beat, a shown lease is adopted only when
   // The lease was free in the end.
   lease = shown_after_lost_answer();
   CHECK(lease.on_reply(extended(60s), t0 + 47s) == Lease::Verdict::hold);
-  CHECK_FALSE(lease.watching());
+  CHECK_FALSE(lease.watch());
 }
 
 TEST_CASE("lease: what the worker before left counts as held only with a good beat of it") {
@@ -253,7 +253,7 @@ TEST_CASE("lease: what the worker before left counts as held only with a good be
     auto lease = Lease::resumed(left, t0);
     CHECK(lease.begin_beat(t0) == "hb1");
     CHECK(lease.on_conflict(shown("hb2", WorkState::active), t0) == Lease::Verdict::hold);
-    CHECK(lease.watching() == !was_good);
+    CHECK(lease.watch().has_value() == !was_good);
     CHECK(lease.begin_beat(t0) == (was_good ? "hb2" : "hb1"));
   }
 }

@@ -26,6 +26,7 @@ std::string file_of(const std::vector<std::pair<std::uint8_t, std::string>>& rec
 constexpr std::uint8_t kSent = 2;
 constexpr std::uint8_t kGood = 3;
 constexpr std::uint8_t kVoid = 4;
+constexpr std::uint8_t kWatch = 5;
 
 /// Of a worker that comes `after` the boot clock's 1000 s.
 std::optional<Lease> lease_of(const std::string& file, std::chrono::nanoseconds after) {
@@ -74,7 +75,43 @@ TEST_CASE("lease record: when the very first answer was not seen, the ttl is ass
   CHECK(lease->expires_at() == t0 + 85s);
   CHECK(lease->begin_beat(t0) == "NO_HEARTBEAT");
   CHECK(lease->on_conflict(LeaseState{"hb1", WorkState::active, 30s}, t0 + 1s) == Lease::Verdict::hold);
-  CHECK(lease->watching());  // it may as well be another worker's
+  CHECK(lease->watch());  // it may as well be another worker's
+}
+
+TEST_CASE("lease record: a look at who renews the lease goes on after a kill, and doesn't begin anew") {
+  const std::pair<std::uint8_t, std::string> sent{kSent, encode_beat_sent("NO_HEARTBEAT", 1000s)};
+  const std::pair<std::uint8_t, std::string> watch{kWatch, encode_watch("hb1", 1050s)};
+  const LeaseState unchanged{"hb1", WorkState::active, 60s};
+  for (int kills = 1; kills <= 3; ++kills) {
+    CAPTURE(kills);
+    std::vector<std::pair<std::uint8_t, std::string>> records{
+        sent, sent, {kVoid, encode_beat_void(1000s)}, watch};
+    for (int kill = 1; kill < kills; ++kill) records.push_back(sent);
+    auto lease = lease_of(file_of(records), 40s);
+    REQUIRE(lease);
+    CHECK(lease->begin_beat(t0) == "NO_HEARTBEAT");
+    CHECK(lease->on_conflict(unchanged, t0 + 1s) == Lease::Verdict::hold);
+    CHECK(lease->next_at() == t0 + 10s);
+    CHECK(lease->on_conflict(unchanged, t0 + 10s) == Lease::Verdict::hold);
+    CHECK(lease->begin_beat(t0 + 10s) == "hb1");  // adopted
+  }
+
+  auto renewed = lease_of(file_of({sent, watch}), 40s);
+  REQUIRE(renewed);
+  renewed->begin_beat(t0);
+  CHECK(renewed->on_conflict(LeaseState{"hb2", WorkState::active, 60s}, t0 + 1s) == Lease::Verdict::lost);
+
+  // The beat that adopted it may have been handled: what is shown then has moved by our own doing.
+  auto adopted = lease_of(file_of({sent, watch, {kSent, encode_beat_sent("hb1", 1050s)}}), 51s);
+  REQUIRE(adopted);
+  CHECK(adopted->begin_beat(t0) == "hb1");
+  CHECK(adopted->on_conflict(LeaseState{"hb2", WorkState::active, 60s}, t0 + 1s) == Lease::Verdict::hold);
+
+  auto far_away = lease_of(file_of({sent, {kWatch, encode_watch("hb1", 900'000s)}}), 40s);
+  REQUIRE(far_away);
+  far_away->begin_beat(t0);
+  CHECK(far_away->on_conflict(unchanged, t0) == Lease::Verdict::hold);
+  CHECK(far_away->next_at() == t0 + 45s);
 }
 
 TEST_CASE("lease record: a beat that surely wasn't handled begins no lease") {
