@@ -4,12 +4,36 @@
 #include <sched.h>
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <future>
 #include <stdexcept>
 #include <thread>
 
 using namespace sandbox_worker::tools;
 using namespace std::chrono_literals;
+
+namespace {
+
+/// Fans out to one helper until it was there to run `help` beside the caller: those of calls before may not
+/// have ended yet, and count until then.
+void with_a_helper(const std::function<void()>& help) {
+  bool helped = false;
+  for (const auto end = std::chrono::steady_clock::now() + 30s; !helped;) {
+    REQUIRE(std::chrono::steady_clock::now() < end);
+    std::promise<void> began;
+    fan_out(2, [&, future = began.get_future().share()](unsigned index) {
+      if (index == 0) {
+        helped = future.wait_for(100ms) == std::future_status::ready;
+        return;
+      }
+      began.set_value();
+      help();
+    });
+  }
+}
+
+}  // namespace
 
 TEST_CASE("fan_out: the caller alone, where there is no other thread") {
   unsigned calls = 0;
@@ -21,17 +45,16 @@ TEST_CASE("fan_out: the caller alone, where there is no other thread") {
 }
 
 TEST_CASE("fan_out: a helper works beside the caller, on every processor that the caller may use") {
-  std::promise<cpu_set_t> helper;
-  fan_out(2, [&](unsigned index) {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    ::sched_getaffinity(0, sizeof allowed, &allowed);
-    if (index == 1) return helper.set_value(allowed);
-    auto theirs = helper.get_future();
-    REQUIRE(theirs.wait_for(30s) == std::future_status::ready);
-    const cpu_set_t other = theirs.get();
-    CHECK(CPU_EQUAL(&allowed, &other));
-  });
+  const auto allowed = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    ::sched_getaffinity(0, sizeof set, &set);
+    return set;
+  };
+  const cpu_set_t callers = allowed();
+  cpu_set_t helpers = {};
+  with_a_helper([&] { helpers = allowed(); });
+  CHECK(CPU_EQUAL(&callers, &helpers));
 }
 
 TEST_CASE("fan_out: all calls together have no more helpers than one alone") {
@@ -59,14 +82,5 @@ TEST_CASE("fan_out: all calls together have no more helpers than one alone") {
 }
 
 TEST_CASE("fan_out: an exception of a helper reaches the caller, when all have ended") {
-  std::promise<void> thrown;
-  const auto work = [&](unsigned index) {
-    if (index == 0) {
-      REQUIRE(thrown.get_future().wait_for(30s) == std::future_status::ready);
-      return;
-    }
-    thrown.set_value();
-    throw std::runtime_error("from the helper");
-  };
-  CHECK_THROWS_WITH(fan_out(2, work), "from the helper");
+  CHECK_THROWS_WITH(with_a_helper([] { throw std::runtime_error("from the helper"); }), "from the helper");
 }
