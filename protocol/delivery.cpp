@@ -31,18 +31,28 @@ bool may_have_acted(const PostFailure& failure) {
 
 }  // namespace
 
+Delivery Delivery::maybe_sent(TimePoint then) {
+  Delivery delivery(then + kLateArrival);
+  delivery.unsure_ = true;
+  return delivery;
+}
+
 Delivery::Next Delivery::on_failure(const PostFailure& failure, bool shared, TimePoint now, double random) {
-  if (failure.fatal && refuses_content(failure.status)) {
-    if (!shared && replaced_) return Next::give_up;
-    if (!shared) refused_with_ = failure.status;
-    alone_ = true;
-    due_ = now;
-    return Next::again;
-  }
-  if (failure.fatal) return Next::give_up;
   if (may_have_acted(failure)) {
     unsure_ = true;
     settled_ = now + kLateArrival;
+  }
+  if (failure.fatal && shared) {  // which of them it is about isn't said
+    alone_ = true;
+    due_ = std::max(now, settled_);
+    return Next::again;
+  }
+  if (failure.fatal) {
+    if (!refuses_content(failure.status) || replaced_) return Next::give_up;
+    refused_with_ = failure.status;
+    alone_ = true;
+    due_ = now;
+    return Next::again;
   }
   wait(failure.retry_after, now, random);
   return Next::again;

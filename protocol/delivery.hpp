@@ -26,6 +26,8 @@ class Delivery {
   };
 
   explicit Delivery(TimePoint now) : due_(now), settled_(now) {}
+  /// Somebody may have sent it until `then`, and nobody knows what became of that.
+  static Delivery maybe_sent(TimePoint then);
 
   /// Not sent before this time.
   TimePoint due() const { return due_; }

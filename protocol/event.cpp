@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/json_repair.hpp"
+
 namespace sandbox_worker::protocol {
 namespace {
 
@@ -200,7 +202,11 @@ Result<Event> tool_use(Fields& fields, bool custom) {
   if (use.thread.size() > kMaxIdBytes) return std::unexpected(DecodeError{"session_thread_id is too long"});
   // wire.md#permission: custom tools carry none.
   use.permission = custom ? Permission::allow : permission_of(fields);
-  if (!fields.input_too_deep) use.input = std::move(fields.input).value_or(json::object());
+  if (fields.input_too_deep) {
+    use.fault = "is nested too deeply";
+  } else {
+    use.input = std::move(fields.input).value_or(json::object());
+  }
   return use;
 }
 
@@ -231,9 +237,7 @@ Result<Event> event_of(Fields& fields) {
   return OtherEvent{type.substr(0, kMaxIdBytes)};
 }
 
-}  // namespace
-
-Result<TimedEvent> parse_event(std::string_view text) {
+Result<Fields> read_fields(std::string_view text) {
   EventReader reader;
   try {
     if (!json::sax_parse(text.begin(), text.end(), &reader))
@@ -241,10 +245,29 @@ Result<TimedEvent> parse_event(std::string_view text) {
   } catch (const json::exception&) {
     return std::unexpected(DecodeError{"JSON that can't be read"});
   }
-  auto fields = reader.take();
-  const auto at = fields.processed_at ? parse_service_time(*fields.processed_at) : std::nullopt;
-  auto event = event_of(fields);
+  return reader.take();
+}
+
+}  // namespace
+
+Result<TimedEvent> parse_event(std::string_view text) {
+  auto fields = read_fields(text);
+  const char* fault = nullptr;
+  if (!fields) {
+    // A call whose input can't be read must be answered all the same, or the session waits for ever.
+    const auto repaired = repair_json(text);
+    fault = repaired.fault;
+    if (fault) fields = read_fields(repaired.text);
+  }
+  if (!fields) return std::unexpected(fields.error());
+  const auto at = fields->processed_at ? parse_service_time(*fields->processed_at) : std::nullopt;
+  auto event = event_of(*fields);
   if (!event) return std::unexpected(event.error());
+  if (auto* use = std::get_if<ToolUse>(&*event)) {
+    use->bytes = text.size();
+    if (fault) use->input.reset();
+    if (fault) use->fault = std::string("has ") + fault;
+  }
   return TimedEvent{std::move(*event), at};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -23,14 +24,27 @@ enum class Permission { allow, ask, deny };
 
 // wire.md#events. Thread ids are empty for the session's main thread.
 
+/// Where a call's input is kept while the call waits for its turn. What there is to know of it is its
+/// owner's.
+class KeptInput {
+ public:
+  KeptInput() = default;
+  KeptInput(const KeptInput&) = delete;
+  KeptInput& operator=(const KeptInput&) = delete;
+  virtual ~KeptInput() = default;
+};
+
 /// agent.tool_use, or agent.custom_tool_use when `custom`.
 struct ToolUse {
   std::string id;
   std::string name;
-  std::optional<nlohmann::json> input;  // nothing: nested deeper than kMaxInputDepth
+  std::optional<nlohmann::json> input;  // nothing: there is a fault in it, or it is kept elsewhere
+  std::string fault{};                  // why the call can't be run, as in "the input …"
+  std::shared_ptr<KeptInput> kept{};    // by whoever took the input in; nothing as it is decoded
   Permission permission = Permission::allow;
   std::string thread;
   bool custom = false;
+  std::size_t bytes = 0;  // of the event's text
 };
 
 struct Confirmation {

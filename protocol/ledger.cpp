@@ -49,7 +49,7 @@ Ledger::Ledger(std::function<bool(std::string_view, bool)> is_ours, std::chrono:
 
 void Ledger::begin_attach() {
   attached_ = gap_ = true;
-  complete_ = false;
+  complete_ = failed_ = false;
   stream_until_.reset();
   ++stream_;
   begin_history();
@@ -104,6 +104,7 @@ Ledger::Actions Ledger::end_attach(bool whole, TimePoint now) {
   }
   apply_late(actions);
   reading_ = false;
+  failed_ = !whole;
   if (ended_) {
     actions.emplace_back(End{ended_->deleted});
     return actions;
@@ -198,6 +199,7 @@ void Ledger::on_tool_use(ToolUse call, bool live, std::optional<ServiceTime> at,
     OpenCall open;
     open.allowed_at_sight = call.permission == Permission::allow || (confirmed && !maybe_later);
     if (open.allowed_at_sight || confirmed) open.state = State::ready;
+    if (open.allowed_at_sight && live) open.allowed_on = stream_;
     open.call = std::move(call);
     auto id = open.call.id;
     found = open_.emplace(std::move(id), std::move(open)).first;
@@ -275,7 +277,9 @@ void Ledger::on_interrupt(Interrupt interrupt, bool live, Actions& actions) {
     // The stream comes after the history, which may have shown later calls as well.
   } else if (reading_) {
     // Of a call that waits, the history may yet say that it came after the interrupt.
-    interrupt_calls(interrupt, actions, [](const OpenCall& open) { return open.state == State::active; });
+    interrupt_calls(interrupt, actions, [&](const OpenCall& open) {
+      return open.state == State::active || needs_no_history(open);
+    });
     late_.push_back({std::move(interrupt), next_order_++});
   } else {
     interrupt_calls(interrupt, actions, [](const OpenCall&) { return true; });
@@ -306,8 +310,9 @@ void Ledger::apply_late(Actions& actions) {
     if (const auto* confirmation = std::get_if<Confirmation>(&late.event)) {
       on_confirmation(*confirmation, true, actions);
     } else {
-      interrupt_calls(std::get<Interrupt>(late.event), actions,
-                      [&](const OpenCall& open) { return open.live_order < late.order; });
+      interrupt_calls(std::get<Interrupt>(late.event), actions, [&](const OpenCall& open) {
+        return !needs_no_history(open) && open.live_order < late.order;
+      });
     }
   }
 }
@@ -333,7 +338,14 @@ void Ledger::on_thread_terminated(const std::string& thread, Actions& actions) {
 }
 
 bool Ledger::may_be_given_out(const OpenCall& open) const {
-  return attached_ && !reading_ && (complete_ || open.stream == stream_);
+  if (!attached_) return false;
+  return reading_ ? needs_no_history(open) : complete_ || open.stream == stream_;
+}
+
+/// The stream has said all that matters of it. While the history is read for the first time, waiting for it
+/// is short and keeps the order; when it could not be read, it may hang again.
+bool Ledger::needs_no_history(const OpenCall& open) const {
+  return failed_ && open.allowed_on == stream_;
 }
 
 void Ledger::give_out_ready(Actions& actions) {
@@ -356,6 +368,8 @@ void Ledger::give_out(OpenCall& open, Actions& actions) {
   run.call.thread = open.call.thread;
   run.call.name = std::move(open.call.name);
   run.call.input = std::exchange(open.call.input, std::nullopt);
+  run.call.fault = std::move(open.call.fault);
+  run.call.kept = std::move(open.call.kept);
   run.call.custom = open.call.custom;
   actions.emplace_back(std::move(run));
 }

@@ -23,9 +23,10 @@ namespace sandbox_worker::protocol {
 /// Attaching: begin_attach() when a stream has opened, on_history() for each event of the history while
 /// on_live() goes on, end_attach() when the history was read or can't be. Nothing is run in between, since
 /// the history may hold the answer. When it can't be read, calls that came on this very stream are run all
-/// the same, as their answers would have come on it too; all others wait for a history that was read whole
-/// (begin_history(), or the next begin_attach()). A detached ledger (on_detached), or one that has a gap
-/// between its stream and its history, doesn't count an idle session down: it may have missed events.
+/// the same, as their answers would have come on it too, also while it is read once more; all others wait for
+/// a history that was read whole (begin_history(), or the next begin_attach()). A detached ledger
+/// (on_detached), or one that has a gap between its stream and its history, doesn't count an idle session
+/// down: it may have missed events.
 class Ledger {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -97,6 +98,7 @@ class Ledger {
     std::uint64_t order = 0;           // as first seen, or as in the last history
     std::uint64_t live_order = 0;      // as seen on a stream; 0: not seen there
     std::uint64_t stream = 0;          // the last stream that showed it
+    std::uint64_t allowed_on = 0;      // the stream that showed it first, allowed at sight
     std::uint64_t pass = 0;            // the last reading of the history that showed it
     std::uint64_t confirmed_pass = 0;  // ... that showed it confirmed
     std::optional<ServiceTime> at;
@@ -124,6 +126,7 @@ class Ledger {
   void apply_late(Actions& actions);
   void take_verdict(const Confirmation& confirmation, bool live);
   bool may_be_given_out(const OpenCall& open) const;
+  bool needs_no_history(const OpenCall& open) const;
   void give_out_ready(Actions& actions);
   void give_out(OpenCall& open, Actions& actions);
   void close(const std::string& id);
@@ -147,6 +150,7 @@ class Ledger {
   bool attached_ = false;
   bool reading_ = false;       // the history
   bool complete_ = false;      // ... was read whole since this stream opened
+  bool failed_ = false;        // ... could not be read since then
   bool history_read_ = false;  // ... was read whole at least once
   std::uint64_t stream_ = 0;
   std::uint64_t pass_ = 0;

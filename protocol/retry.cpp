@@ -55,7 +55,8 @@ std::optional<milliseconds> requested_delay(const RetryHeaders& headers,
       delay = milliseconds_until(*headers.retry_after, now);
     }
   }
-  if (!delay || !(*delay >= 0) || *delay > static_cast<double>(kMaxRequestedDelay.count()))
+  // Nor is none at all: whoever is busy for a while would be asked without a pause.
+  if (!delay || !(*delay >= 1) || *delay > static_cast<double>(kMaxRequestedDelay.count()))
     return std::nullopt;
   return milliseconds(static_cast<milliseconds::rep>(*delay));
 }

@@ -217,16 +217,21 @@ asio::awaitable<void> Dispatcher::run_call(Lane& lane, Ledger::Run run) {
   }
 }
 
-asio::awaitable<tools::ToolResult> Dispatcher::run_tool(Lane& lane, const protocol::ToolUse& call) {
-  if (!call.input) {
-    co_return tools::ToolResult::error(call.name + ": the input is nested too deeply");
+asio::awaitable<tools::ToolResult> Dispatcher::run_tool(Lane& lane, protocol::ToolUse& call) {
+  if (!call.input && call.kept) {
+    auto input = co_await events_.bring_back(call.kept);
+    if (!input) co_return tools::ToolResult::error("not run: " + input.error());
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return tools::ToolResult::error(kNotBegun);
+    call.input = std::move(*input);
   }
+  if (!call.input) co_return tools::ToolResult::error(call.name + ": the input " + call.fault);
   const bool bash = call.name == kBash;
   const bool shared = bash && scope_ == ShellScope::session;
   if (bash && !shared) take_shell(lane);
   auto& tools = shared ? shared_tools_ : lane.tools;
   if (!tools) tools = make_tools_();
-  auto result = co_await tools->run(call.name, *call.input);
+  auto result = co_await tools->run(call.name, std::move(*call.input));
   if (bash && std::exchange(lane.shell_closed, false)) put_in_front(kShellClosed, result);
   co_return result;
 }
@@ -244,8 +249,7 @@ asio::awaitable<void> Dispatcher::give(const protocol::ToolUse& call, tools::Too
 
 asio::awaitable<void> Dispatcher::answer_again(const protocol::ToolUse& call) {
   log_.info("call has begun before, not run again", {{"tool", call.name}, {"id", call.id}});
-  auto result = co_await events_.recall(call.id, call.custom);
-  co_await events_.on_result(std::move(result));
+  co_await events_.on_begun_before(call.id, call.custom);
 }
 
 asio::awaitable<void> Dispatcher::stop(bool answer) {

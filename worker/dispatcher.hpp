@@ -38,8 +38,12 @@ class Dispatcher {
     std::function<boost::asio::awaitable<void>(protocol::CallResult)> on_result;
     /// A call ended without an answer of ours.
     std::function<void(const std::string& id)> on_dropped;
-    /// The answer to a call that a worker before us has begun.
-    std::function<boost::asio::awaitable<protocol::CallResult>(std::string id, bool custom)> recall;
+    /// A call that a worker before us has begun is to be answered, and not to be run.
+    std::function<boost::asio::awaitable<void>(std::string id, bool custom)> on_begun_before;
+    /// The input of a call that is to be run and is kept elsewhere. The error is a sentence.
+    std::function<boost::asio::awaitable<std::expected<nlohmann::json, std::string>>(
+        std::shared_ptr<protocol::KeptInput>)>
+        bring_back;
   };
 
   Dispatcher(boost::asio::any_io_executor executor, MakeTools make_tools, Events events, ShellScope scope,
@@ -95,7 +99,7 @@ class Dispatcher {
   void close_tools(Lane& lane);
   void take_shell(Lane& lane);
   boost::asio::awaitable<void> run_call(Lane& lane, protocol::Ledger::Run run);
-  boost::asio::awaitable<tools::ToolResult> run_tool(Lane& lane, const protocol::ToolUse& call);
+  boost::asio::awaitable<tools::ToolResult> run_tool(Lane& lane, protocol::ToolUse& call);
   boost::asio::awaitable<void> give(const protocol::ToolUse& call, tools::ToolResult result,
                                     std::chrono::steady_clock::time_point began);
   boost::asio::awaitable<void> answer_again(const protocol::ToolUse& call);

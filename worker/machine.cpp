@@ -36,7 +36,7 @@ std::expected<void, std::string> check_spill_dir(const std::string& path) {
 
 Machine::Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads)
     : threads_(threads),
-      pool_(threads),
+      tool_pool_(threads),
       workspace_(std::move(workspace)),
       runtime_dir_(std::move(runtime_dir)) {}
 
@@ -89,7 +89,7 @@ std::expected<void, std::string> Machine::open_output(const std::string& name) {
 tools::ToolsetOptions Machine::tool_options() {
   tools::ToolsetOptions options;
   options.executor = io_.get_executor();
-  options.pool = pool_.get_executor();
+  options.pool = tool_pool();
   options.workspace = &workspace_;
   options.file_locks = &file_locks_;
   options.spill = spill_.get();

@@ -16,7 +16,7 @@
 
 namespace sandbox_worker::worker {
 
-/// What the tools stand on: the main thread's event loop, the pool, the directories. Lives as long as the
+/// What the tools stand on: the main thread's event loop, the pools, the directories. Lives as long as the
 /// process serves; stop what uses it first.
 class Machine {
  public:
@@ -25,7 +25,10 @@ class Machine {
                                                                    const Environment& environment);
 
   boost::asio::io_context& io() { return io_; }
+  /// For the worker's own work: decoding, encoding, its files. No tool holds it up.
   boost::asio::any_io_executor pool() { return pool_.get_executor(); }
+  /// For the tools' work, which may take as long as a call may.
+  boost::asio::any_io_executor tool_pool() { return tool_pool_.get_executor(); }
   /// Of the worker's private files.
   const std::string& runtime_dir() const { return runtime_dir_; }
 
@@ -35,14 +38,17 @@ class Machine {
   /// Pointers into this object.
   tools::ToolsetOptions tool_options();
   /// Removes what the destructor would remove, for an end without it.
-  void remove_files() { spill_->remove(); }
+  void remove_files() {
+    if (spill_) spill_->remove();
+  }
 
  private:
   Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads);
 
   const unsigned threads_;
   boost::asio::io_context io_{1};
-  boost::asio::thread_pool pool_;
+  boost::asio::thread_pool pool_{2};  // a large event of the stream doesn't wait for one of the history
+  boost::asio::thread_pool tool_pool_;
   tools::Workspace workspace_;
   tools::FileLocks file_locks_;
   const std::string runtime_dir_;

@@ -55,10 +55,9 @@ Outbox::Outbox(Options options, Service& service, const Log& log)
       timer_(options_.executor),
       emptied_(options_.executor) {}
 
-void Outbox::add(protocol::CallResult result) {
+void Outbox::add(protocol::CallResult result, Delivery delivery) {
   taking_in_.remove_if([](const Task& task) { return task.done(); });
-  auto& letter = letters_.emplace_back(
-      Letter{result.call_id, result.custom, {}, Delivery(Clock::now()), /*sending=*/true});
+  auto& letter = letters_.emplace_back(Letter{result.call_id, result.custom, {}, delivery, /*sending=*/true});
   taking_in_.emplace_back(options_.executor, take_in(letter, std::move(result)));
 }
 
@@ -262,13 +261,12 @@ asio::awaitable<bool> Outbox::check(Posting& posting) {
 asio::awaitable<std::expected<std::set<std::string>, Failure>> Outbox::answers_in_history(
     std::set<std::string> open) {
   std::set<std::string> answered;
-  const auto read = co_await service_.history(
-      options_.history_from(),
-      [&](protocol::TimedEvent event) {
-        const auto* answer = std::get_if<protocol::ToolAnswered>(&event.event);
-        if (answer && open.contains(answer->tool_use_id)) answered.insert(answer->tool_use_id);
-      },
-      [](const std::string&) {});
+  const auto read =
+      co_await service_.history(options_.history_from(), {.on_event = [&](protocol::TimedEvent event) {
+                                  const auto* answer = std::get_if<protocol::ToolAnswered>(&event.event);
+                                  if (answer && open.contains(answer->tool_use_id))
+                                    answered.insert(answer->tool_use_id);
+                                }});
   if (!read) co_return std::unexpected(read.error());
   co_return answered;
 }

@@ -41,7 +41,9 @@ class Outbox {
 
   Outbox(Options options, Service& service, const Log& log);
 
-  void add(protocol::CallResult result);
+  void add(protocol::CallResult result) { add(std::move(result), protocol::Delivery(Clock::now())); }
+  /// `delivery`: what became of it so far.
+  void add(protocol::CallResult result, protocol::Delivery delivery);
 
   /// Tries everything once more, waits until all is posted, at most for `limit`; what is left then is given
   /// up with a log line.

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "tools/unique_fd.hpp"
+#include "worker/scratch_file.hpp"
 
 namespace sandbox_worker::worker {
 
@@ -33,10 +33,7 @@ class ResultStore {
 
    private:
     friend class ResultStore;
-    struct Place {
-      std::uint64_t offset;
-    };
-    std::variant<std::string, Place> text_;
+    std::variant<std::string, ScratchFile::Range> text_;
     std::size_t size_ = 0;
   };
 
@@ -56,18 +53,13 @@ class ResultStore {
   void drop(Kept& kept);
 
   std::size_t memory_bytes() const { return memory_bytes_; }
-  std::uint64_t file_bytes() const { return file_bytes_; }
+  std::uint64_t file_bytes() const { return file_->bytes(); }
 
  private:
-  std::expected<void, std::string> open_file();
-
   const boost::asio::any_io_executor pool_;
-  const std::string directory_;
-  const Limits limits_;
-  std::shared_ptr<const tools::UniqueFd> file_;  // shared with the work on the pool
+  const std::size_t memory_limit_;
+  const std::shared_ptr<ScratchFile> file_;  // shared with the work on the pool
   std::size_t memory_bytes_ = 0;
-  std::uint64_t file_bytes_ = 0;
-  std::uint64_t file_end_ = 0;  // ranges are never used again; what is dropped becomes a hole
 };
 
 }  // namespace sandbox_worker::worker

@@ -105,9 +105,17 @@ asio::awaitable<void> SessionLoop::follow(HttpStream& stream) {
   first_attach_ = false;
   // The stream is read while the history is: a termination must not wait for a slow page.
   Task history(options_.executor, read_history());
-  co_await read_stream(stream);
+  std::exception_ptr cancelled;
+  try {
+    co_await read_stream(stream);
+  } catch (const boost::system::system_error&) {
+    cancelled = std::current_exception();
+  }
+  // In any case before we end: what is being read is handed to what ends with us.
   history.cancel();
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
   co_await history.join();
+  if (cancelled) std::rethrow_exception(cancelled);
   ledger_.on_detached(steady_clock::now());
   arm_idle_timer();
 }
@@ -131,24 +139,25 @@ asio::awaitable<std::optional<Failure>> SessionLoop::read_history_once() {
   std::size_t events = 0;
   const auto from = ledger_.history_from();
   auto outcome = co_await service_.history(
-      from,
-      [&](protocol::TimedEvent event) {
-        ++events;
-        note_answer(event.event);
-        const auto ended = thread_end(event.event);
-        apply(ledger_.on_history(std::move(event.event), event.at));
-        note_thread_end(ended);
-      },
-      [&](const std::string& why) { log_.warn("event skipped", {{"why", why}}); });
+      from, {.on_event =
+                 [&](protocol::TimedEvent event) {
+                   ++events;
+                   note_answer(event.event);
+                   const auto ended = thread_end(event.event);
+                   apply(ledger_.on_history(std::move(event.event), event.at));
+                   note_thread_end(ended);
+                 },
+             .on_skipped = [&](const std::string& why) { log_.warn("event skipped", {{"why", why}}); },
+             .on_decoded = [this](protocol::TimedEvent& event) { take_in(event.event); }});
   if (!outcome) co_return std::move(outcome.error());
   log_.debug("history read", {{"events", events}, {"whole", !from}});
   co_return std::nullopt;
 }
 
 asio::awaitable<void> SessionLoop::look_for_answers() {
-  co_await service_.history(
-      ledger_.history_from(), [&](const protocol::TimedEvent& event) { note_answer(event.event); },
-      [](const std::string&) {});
+  co_await service_.history(ledger_.history_from(), {.on_event = [&](const protocol::TimedEvent& event) {
+                              note_answer(event.event);
+                            }});
 }
 
 asio::awaitable<void> SessionLoop::read_stream(HttpStream& stream) {
@@ -181,10 +190,13 @@ asio::awaitable<void> SessionLoop::on_sse(protocol::SseEvent event) {
     log_.warn("event skipped", {{"why", "over the size limit"}, {"bytes", event.size}});
     co_return;
   }
-  auto parsed = event.data.size() < kMaxInlineBytes
-                    ? protocol::parse_event(event.data)
-                    : co_await tools::offload(
-                          options_.pool, [&](std::stop_token) { return protocol::parse_event(event.data); });
+  const auto decode = [&](std::stop_token) {
+    auto decoded = protocol::parse_event(event.data);
+    if (decoded) take_in(decoded->event);
+    return decoded;
+  };
+  auto parsed =
+      event.data.size() < kMaxInlineBytes ? decode({}) : co_await tools::offload(options_.pool, decode);
   stream_gave_event_ = true;
   if (!parsed) {
     log_.warn("event skipped", {{"why", "malformed: " + parsed.error().message}});
@@ -194,6 +206,10 @@ asio::awaitable<void> SessionLoop::on_sse(protocol::SseEvent event) {
   const auto ended = thread_end(parsed->event);
   apply(ledger_.on_live(std::move(parsed->event), steady_clock::now(), parsed->at));
   note_thread_end(ended);
+}
+
+void SessionLoop::take_in(protocol::Event& event) const {
+  if (auto* call = std::get_if<protocol::ToolUse>(&event)) options_.on_call(*call);
 }
 
 void SessionLoop::note_answer(const protocol::Event& event) const {

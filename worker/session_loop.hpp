@@ -28,6 +28,8 @@ class SessionLoop {
     std::chrono::milliseconds stream_silence;
     std::chrono::steady_clock::time_point started;           // for the log
     std::function<void(const std::string& id)> on_answered;  // an answer to the call, ours or not, was seen
+    std::function<void(protocol::ToolUse&)>
+        on_call;  // decoded, before anybody sees it; on the main thread or the pool
   };
 
   SessionLoop(Options options, Service& service, protocol::Ledger& ledger, Dispatcher& dispatcher, End& end,
@@ -54,6 +56,7 @@ class SessionLoop {
   boost::asio::awaitable<std::optional<Failure>> read_history_once();
   boost::asio::awaitable<void> read_stream(HttpStream& stream);
   boost::asio::awaitable<void> on_sse(protocol::SseEvent event);
+  void take_in(protocol::Event& event) const;
   /// What others than the ledger must know of an event: before the ledger decides, and after.
   void note_answer(const protocol::Event& event) const;
   void note_thread_end(const std::optional<protocol::ThreadTerminated>& ended);

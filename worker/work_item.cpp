@@ -33,6 +33,8 @@ constexpr milliseconds kStopCalls = 1200ms;
 constexpr milliseconds kPostResults = 1000ms;
 constexpr milliseconds kStopShells = 1200ms;
 constexpr milliseconds kStopItem = 1500ms;
+constexpr milliseconds kRemoveJournal = 500ms;  // takes none of it unless the disk hangs
+constexpr milliseconds kUnwind = 100ms;         // of what was cut off
 
 /// A killed process is gone within milliseconds, unless it hangs in the kernel.
 constexpr milliseconds kEndLeftovers = 2s;
@@ -48,6 +50,13 @@ HttpOptions with_protocol_headers(const Config& config) {
   options.headers.emplace_back("anthropic-beta", "managed-agents-2026-04-01");
   options.headers.emplace_back("user-agent", "sandbox-worker/" SANDBOX_WORKER_VERSION);
   return options;
+}
+
+/// A page comes within a second or two, also a large one begins then. Longer: calls that come on the stream
+/// wait for a history that hangs. Shorter: a busy service is given up on.
+milliseconds page_silence(milliseconds response_timeout) {
+  constexpr milliseconds kMost = 10s;
+  return response_timeout > 0ms ? std::min(response_timeout, kMost) : kMost;
 }
 
 bool is_ours(std::string_view name, bool custom) {
@@ -89,7 +98,8 @@ WorkItem::WorkItem(Machine& machine, const Config& config, const Log& log)
                     config.work_id, config.last_heartbeat, log),
       http_(executor_, config.base_url, with_protocol_headers(config)),
       service_(http_, machine.pool(), Service::Ids{config.session_id, config.work_id, config.environment_id},
-               config.http.response_timeout),
+               page_silence(config.http.response_timeout)),
+      inputs_(machine.pool(), machine.runtime_dir()),
       ledger_(is_ours, config.max_idle, random_hash_key()),
       end_(executor_),
       first_beat_sent_(executor_),
@@ -102,7 +112,8 @@ WorkItem::WorkItem(Machine& machine, const Config& config, const Log& log)
                [this] { return ledger_.history_from(); }, [this](const std::string& id) { on_closed(id); }},
               service_, log),
       session_({executor_, machine.pool(), config.stream_silence, started_,
-                [this](const std::string& id) { journal_->answered(id); }},
+                [this](const std::string& id) { journal_->answered(id); },
+                [this](protocol::ToolUse& call) { inputs_.take_in(call); }},
                service_, ledger_, dispatcher_, end_, log) {}
 
 std::unique_ptr<tools::CallRunner> WorkItem::make_tools() {
@@ -116,7 +127,12 @@ Dispatcher::Events WorkItem::dispatcher_events() {
   events.on_begin = [this](const std::string& id) { return journal_->began(id); };
   events.on_result = [this](protocol::CallResult result) { return deliver(std::move(result)); };
   events.on_dropped = [this](const std::string& id) { on_closed(id); };
-  events.recall = [this](std::string id, bool custom) { return journal_->recall(std::move(id), custom); };
+  events.on_begun_before = [this](std::string id, bool custom) {
+    return deliver_again(std::move(id), custom);
+  };
+  events.bring_back = [this](std::shared_ptr<protocol::KeptInput> kept) {
+    return inputs_.bring_back(std::move(kept));
+  };
   return events;
 }
 
@@ -241,6 +257,7 @@ asio::awaitable<bool> WorkItem::open_journal() {
     co_return false;
   }
   journal_ = std::move(*journal);
+  alone_since_ = steady_clock::now();
   if (!journal_->work_before().empty()) {
     log_.info("a worker before us has left its journal",
               {{"its_work", journal_->work_before()}, {"open_calls", journal_->begun().size()}});
@@ -280,7 +297,7 @@ asio::awaitable<bool> WorkItem::end_leftovers() {
 
 asio::awaitable<bool> WorkItem::copy_repository() {
   if (config_.repo_source.empty()) co_return true;
-  auto copied = co_await tools::offload(machine_.pool(), [this](std::stop_token stop) {
+  auto copied = co_await tools::offload(machine_.tool_pool(), [this](std::stop_token stop) {
     return worker::copy_repository(config_.repo_source, config_.workdir, config_.repo_name, stop);
   });
   if (!copied) {
@@ -298,6 +315,14 @@ asio::awaitable<bool> WorkItem::copy_repository() {
 asio::awaitable<void> WorkItem::deliver(protocol::CallResult result) {
   co_await journal_->finished(result);
   outbox_.add(std::move(result));
+}
+
+/// The answer to a call that a worker before us has begun.
+asio::awaitable<void> WorkItem::deliver_again(std::string id, bool custom) {
+  auto result = co_await journal_->recall(std::move(id), custom);
+  co_await journal_->finished(result);
+  // That worker may have sent one right before its end, so that it is still on its way.
+  outbox_.add(std::move(result), protocol::Delivery::maybe_sent(alone_since_));
 }
 
 void WorkItem::on_closed(const std::string& id) {
@@ -340,8 +365,12 @@ asio::awaitable<int> WorkItem::tear_down() {
     at_rest_ = false;
   }
   const auto posted_until = steady_clock::now() + (post ? kPostResults : 0ms);
-  co_await outbox_.close(post && !lease_gone_ ? kPostResults : 0ms);
-  co_await settle_journal(posted_until);
+  const auto post_for = post && !lease_gone_ ? kPostResults : 0ms;
+  co_await finish(post_for + kUnwind, outbox_.close(post_for), "the posting of results");
+  if (const auto left = posted_until - steady_clock::now(); must_settle_journal() && left > 0ms) {
+    co_await finish(std::chrono::ceil<milliseconds>(left), session_.look_for_answers(),
+                    "the look for the last answers");
+  }
   if (!co_await within(kStopShells, dispatcher_.close())) {
     log_.error("a shell did not end in time");
     at_rest_ = false;
@@ -355,12 +384,20 @@ asio::awaitable<int> WorkItem::tear_down() {
 }
 
 /// The stream is closed by now, so what was just posted is seen in the history only.
-asio::awaitable<void> WorkItem::settle_journal(steady_clock::time_point until) {
-  const auto left = std::chrono::ceil<milliseconds>(until - steady_clock::now());
-  if (!journal_ || !journal_->is_taken_over() || journal_->settled() || lease_gone_ || left <= 0ms) co_return;
-  if (!co_await within(left, session_.look_for_answers())) {
-    log_.warn("the history was not read in time to see the last answers");
-  }
+bool WorkItem::must_settle_journal() const {
+  return journal_ && journal_->is_taken_over() && !journal_->settled() && !lease_gone_;
+}
+
+/// A step of the teardown, cut off at its limit. One that doesn't even stop then, because a thread of the
+/// pool hangs in the kernel, is left behind.
+asio::awaitable<void> WorkItem::finish(milliseconds limit, asio::awaitable<void> step, std::string what) {
+  Task task(executor_, std::move(step));
+  if (co_await within(limit, task.join())) co_return;
+  log_.warn("a step of the teardown was cut off", {{"what", what}});
+  task.cancel();
+  if (co_await within(kUnwind, task.join())) co_return;
+  log_.error("a step of the teardown did not stop", {{"what", what}});
+  at_rest_ = false;
 }
 
 /// Takes it away when no worker after us could need it.
@@ -375,6 +412,10 @@ asio::awaitable<void> WorkItem::leave_journal() {
     log_.info("the journal is left for a worker after us", {{"open_calls", journal_->begun().size()}});
     co_return;
   }
+  co_await finish(kRemoveJournal, remove_journal(), "the removal of the journal");
+}
+
+asio::awaitable<void> WorkItem::remove_journal() {
   co_await tools::offload(machine_.pool(), [this](std::stop_token) {
     journal_->remove();
     return true;

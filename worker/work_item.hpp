@@ -12,6 +12,7 @@
 #include "worker/dispatcher.hpp"
 #include "worker/end.hpp"
 #include "worker/heartbeat.hpp"
+#include "worker/input_store.hpp"
 #include "worker/journal.hpp"
 #include "worker/lease_record.hpp"
 #include "worker/log.hpp"
@@ -51,13 +52,17 @@ class WorkItem {
   boost::asio::awaitable<bool> end_leftovers();
   boost::asio::awaitable<bool> copy_repository();
   boost::asio::awaitable<void> deliver(protocol::CallResult result);
+  boost::asio::awaitable<void> deliver_again(std::string id, bool custom);
   void on_closed(const std::string& id);
   boost::asio::awaitable<int> tear_down();
   void open_gate_when_ready();
   void on_woken(const Absence& absence);
   void on_lease_over(protocol::Lease::Verdict verdict, const std::string& why, bool first);
-  boost::asio::awaitable<void> settle_journal(std::chrono::steady_clock::time_point until);
+  bool must_settle_journal() const;
+  boost::asio::awaitable<void> finish(std::chrono::milliseconds limit, boost::asio::awaitable<void> step,
+                                      std::string what);
   boost::asio::awaitable<void> leave_journal();
+  boost::asio::awaitable<void> remove_journal();
   boost::asio::awaitable<int> stop_item(int status);
 
   Machine& machine_;
@@ -74,6 +79,7 @@ class WorkItem {
 
   HttpClient http_;
   Service service_;
+  InputStore inputs_;
   protocol::Ledger ledger_;
   End end_;
   Gate first_beat_sent_;
@@ -84,9 +90,10 @@ class WorkItem {
   SessionLoop session_;
   std::optional<Heartbeat> heartbeat_;  // once the item is ours
 
-  bool waited_for_item_ = false;  // another worker served it before us
-  bool prepared_ = false;         // nothing of an earlier worker runs, and the journal is ours
-  bool lease_gone_ = false;       // another worker's: nothing is posted, the item is left alone
+  std::chrono::steady_clock::time_point alone_since_;  // no worker before us sends anything any more
+  bool waited_for_item_ = false;                       // another worker served it before us
+  bool prepared_ = false;    // nothing of an earlier worker runs, and the journal is ours
+  bool lease_gone_ = false;  // another worker's: nothing is posted, the item is left alone
   bool at_rest_ = true;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -81,4 +82,35 @@ TEST_CASE("memory: JSON nested 100,000 deep is taken as it comes, on the stream 
     CHECK(run.wait_for_exit() == 0);
     CHECK(server.finish().empty());
   }
+}
+
+TEST_CASE("memory: over 100 MB of inputs that wait for a confirmation cost no memory, and all come through") {
+  constexpr std::size_t kCalls = 60;  // each, in the history and on the stream
+  constexpr std::size_t kBytes = 1'000'000;
+  SessionServer server;
+  const auto id_of = [](std::size_t i) { return "sevt_" + std::to_string(i); };
+  const auto hold = [&](std::size_t i) {
+    server.call(
+        {.id = id_of(i),
+         .name = "write",
+         .input = {{"file_path", "file_" + std::to_string(i)}, {"content", std::string(kBytes + i, 'x')}},
+         .permission = "ask"});
+  };
+  for (std::size_t i = 0; i < kCalls; ++i) hold(i);
+  WorkerRun run(&server);
+  CHECK(bash(server, "sevt_read", "echo the history is read") == "the history is read\n");
+  for (std::size_t i = kCalls; i < 2 * kCalls; ++i) hold(i);
+  CHECK(bash(server, "sevt_seen", "echo they are here") == "they are here\n");
+  const auto peak = peak_memory(run.process().pid());
+  MESSAGE("peak ", peak / 1024, " KiB");
+  if (!is_sanitized()) CHECK(peak < 48 * 1024 * 1024);
+
+  for (std::size_t i = 0; i < 2 * kCalls; ++i) server.confirm(id_of(i), "allow");
+  for (std::size_t i = 0; i < 2 * kCalls; ++i) {
+    CHECK(answer_to(server, id_of(i), 60s).find("Wrote") != std::string::npos);
+    CHECK(std::filesystem::file_size(run.folder().workdir() / ("file_" + std::to_string(i))) == kBytes + i);
+  }
+  server.terminate();
+  CHECK(run.wait_for_exit() == 0);
+  CHECK(server.finish().empty());
 }

@@ -101,8 +101,8 @@ std::optional<Failure> check_success(const HttpResponse& response) {
 
 }  // namespace
 
-Service::Service(HttpClient& http, asio::any_io_executor pool, Ids ids, milliseconds read_silence)
-    : http_(http), pool_(std::move(pool)), ids_(std::move(ids)), read_silence_(read_silence) {}
+Service::Service(HttpClient& http, asio::any_io_executor pool, Ids ids, milliseconds page_silence)
+    : http_(http), pool_(std::move(pool)), ids_(std::move(ids)), page_silence_(page_silence) {}
 
 asio::awaitable<Outcome<HttpResponse>> Service::send_with_retries(protocol::Request request) {
   for (int attempt = 0;; ++attempt) {
@@ -117,7 +117,9 @@ asio::awaitable<Outcome<HttpResponse>> Service::send_with_retries(protocol::Requ
 asio::awaitable<Outcome<protocol::Session>> Service::session() {
   auto answer = co_await send_with_retries(protocol::get_session(ids_.session));
   if (!answer) co_return std::unexpected(std::move(answer.error()));
-  auto session = protocol::parse_session(answer->body);
+  // Its agent may have long texts, and only a word of it all matters.
+  const auto parse = [&](std::stop_token) { return protocol::parse_session(answer->body); };
+  auto session = answer->body.size() < kMaxInlineBytes ? parse({}) : co_await tools::offload(pool_, parse);
   if (session) co_return *session;
   Failure failure;
   failure.status = answer->status;
@@ -140,39 +142,53 @@ asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> Service::open_stream() {
   co_return std::move(stream);
 }
 
-asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> Service::open_page(protocol::Request request) {
+asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> Service::open_page(protocol::Request request,
+                                                                         int retries) {
   for (int attempt = 0;; ++attempt) {
-    auto opened = co_await http_.open(request);
-    if (opened && protocol::is_success((*opened)->status())) co_return std::move(*opened);
-    auto failure =
-        opened ? failure_of((*opened)->status(), (*opened)->headers(), {}) : failure_of(opened.error());
-    if (failure.fatal || attempt == kRetries) co_return std::unexpected(std::move(failure));
+    auto opened = co_await within(page_silence_, http_.open(request));
+    Failure failure;
+    if (!opened) {
+      http_.drop_idle();
+      failure.message = fmt::format("no answer within {} ms", page_silence_.count());
+    } else if (!*opened) {
+      failure = failure_of(opened->error());
+    } else if (auto& page = **opened; protocol::is_success(page->status())) {
+      co_return std::move(page);
+    } else {
+      failure = failure_of(page->status(), page->headers(), {});
+    }
+    if (failure.fatal || attempt == retries) co_return std::unexpected(std::move(failure));
     co_await sleep_until(steady_clock::now() + delay_before_retry(failure, attempt));
   }
 }
 
 asio::awaitable<Outcome<void>> Service::history(std::optional<protocol::ServiceTime> from,
-                                                std::function<void(protocol::TimedEvent)> on_event,
-                                                std::function<void(std::string)> on_skipped) {
+                                                HistorySinks sinks) {
   std::optional<std::string> page;
   PageCircle circle;
   do {
-    auto opened = co_await open_page(protocol::get_history(ids_.session, from, page));
+    // Nothing is lost yet when the first page fails, and calls that come on the stream wait for the outcome.
+    auto opened = co_await open_page(protocol::get_history(ids_.session, from, page), page ? kRetries : 0);
     if (!opened) co_return std::unexpected(std::move(opened.error()));
     // Events are decoded on the pool, where a large one may take its time, and handed over here.
     std::vector<protocol::TimedEvent> events;
     std::vector<std::string> skipped;
-    protocol::HistoryPageReader reader(
-        kMaxEventBytes, {[&](protocol::TimedEvent event) { events.push_back(std::move(event)); },
-                         [&](std::string why) { skipped.push_back(std::move(why)); }});
+    protocol::HistoryPageReader reader(kMaxEventBytes,
+                                       {[&](protocol::TimedEvent event) {
+                                          if (sinks.on_decoded) sinks.on_decoded(event);
+                                          events.push_back(std::move(event));
+                                        },
+                                        [&](std::string why) { skipped.push_back(std::move(why)); }});
     for (;;) {
-      auto bytes = co_await (*opened)->read(read_silence_);
+      auto bytes = co_await (*opened)->read(page_silence_);
       if (!bytes) co_return std::unexpected(failure_of(bytes.error()));
       if (bytes->empty()) break;
       const std::string_view chunk = *bytes;
       co_await tools::offload(pool_, [&reader, chunk](std::stop_token) { return reader.feed(chunk); });
-      for (auto& event : events) on_event(std::move(event));
-      for (auto& why : skipped) on_skipped(std::move(why));
+      for (auto& event : events) sinks.on_event(std::move(event));
+      for (auto& why : skipped) {
+        if (sinks.on_skipped) sinks.on_skipped(std::move(why));
+      }
       events.clear();
       skipped.clear();
     }
@@ -219,7 +235,7 @@ asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, millisecond
   }
   const HttpResponse& response = **answer;
   if (protocol::is_success(response.status)) {
-    auto reply = protocol::parse_heartbeat_reply(response.body);
+    auto reply = protocol::parse_heartbeat_reply(std::string_view(response.body).substr(0, kMaxInlineBytes));
     if (reply) {
       beat.kind = BeatAnswer::Kind::reply;
       beat.reply = std::move(*reply);
@@ -230,6 +246,8 @@ asio::awaitable<BeatAnswer> Service::heartbeat(std::string expected, millisecond
     co_return beat;
   }
   beat.message = failure_of(response.status, response.headers, response.body).message;
+  // A gateway that gives up says nothing about the service behind it.
+  beat.answer_lost = response.status == 408 || response.status >= 500;
   if (response.status == 412) {
     beat.kind = BeatAnswer::Kind::conflict;
     beat.current = protocol::parse_service_error(response.body).lease_state;

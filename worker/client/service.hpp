@@ -40,21 +40,25 @@ class Service {
     std::string environment;
   };
 
-  /// `pool` encodes bodies that would hold up the main thread; `read_silence`: the longest wait for the next
-  /// byte of a history page. References outlive the service.
+  /// `pool` encodes bodies that would hold up the main thread; `page_silence`: the longest wait for the
+  /// header and for the next byte of a history page. References outlive the service.
   Service(HttpClient& http, boost::asio::any_io_executor pool, Ids ids,
-          std::chrono::milliseconds read_silence);
+          std::chrono::milliseconds page_silence);
 
   /// Retried as wire.md#requests says.
   boost::asio::awaitable<Outcome<protocol::Session>> session();
 
   boost::asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> open_stream();
 
-  /// Every page of the history; a page's first answer is retried, a broken-off one is a failure.
+  struct HistorySinks {
+    std::function<void(protocol::TimedEvent)> on_event;
+    std::function<void(std::string)> on_skipped{};            // why; may be empty, as may what follows
+    std::function<void(protocol::TimedEvent&)> on_decoded{};  // on the pool, right before on_event
+  };
+  /// Every page of the history. The answer to a further page is retried; one that breaks off is a failure.
   /// `from`: see protocol::get_history.
   boost::asio::awaitable<Outcome<void>> history(std::optional<protocol::ServiceTime> from,
-                                                std::function<void(protocol::TimedEvent)> on_event,
-                                                std::function<void(std::string)> on_skipped);
+                                                HistorySinks sinks);
 
   /// `body`: see protocol::post_results.
   boost::asio::awaitable<Outcome<void>> post(std::string body);
@@ -69,12 +73,13 @@ class Service {
 
  private:
   boost::asio::awaitable<Outcome<HttpResponse>> send_with_retries(protocol::Request request);
-  boost::asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> open_page(protocol::Request request);
+  boost::asio::awaitable<Outcome<std::unique_ptr<HttpStream>>> open_page(protocol::Request request,
+                                                                         int retries);
 
   HttpClient& http_;
   const boost::asio::any_io_executor pool_;
   const Ids ids_;
-  const std::chrono::milliseconds read_silence_;
+  const std::chrono::milliseconds page_silence_;
 };
 
 }  // namespace sandbox_worker::worker

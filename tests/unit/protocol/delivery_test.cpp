@@ -36,6 +36,15 @@ TEST_CASE("delivery: what passes is sent again, later each time, 30 s apart at m
   CHECK(delivery.due() < t0 + 23s);
 }
 
+TEST_CASE("delivery: what a worker before may have sent is looked for first, when it can have arrived") {
+  auto delivery = Delivery::maybe_sent(t0);
+  CHECK(delivery.must_check());
+  CHECK(delivery.due() >= t0 + 1400ms);
+  delivery.hurry(t0);
+  CHECK(delivery.due() >= t0 + 1400ms);
+  CHECK(delivery.on_unanswered() == Next::again);
+}
+
 TEST_CASE("delivery: which failures leave it open whether the result arrived") {
   struct Row {
     PostFailure failure;
@@ -102,6 +111,20 @@ TEST_CASE("delivery: a refused request of several is sent again one by one, noth
   CHECK_FALSE(delivery.must_check());
   CHECK(delivery.on_failure(status(400), false, t0, 0) == Next::again);
   CHECK(delivery.on_unanswered() == Next::replace);
+}
+
+TEST_CASE("delivery: whatever is fatal for several at once is so for one of them, perhaps") {
+  for (const unsigned code : {401U, 403U, 404U, 410U, 422U}) {
+    CAPTURE(code);
+    Delivery delivery(t0);
+    CHECK(delivery.on_failure(status(code), true, t0, 0) == Next::again);
+    CHECK(delivery.alone());
+    CHECK(delivery.due() == t0);
+  }
+  Delivery delivery(t0);  // a 503 of which the service says that it isn't to be tried again
+  CHECK(delivery.on_failure({503, true, false, std::nullopt}, true, t0, 0) == Next::again);
+  CHECK(delivery.must_check());
+  CHECK(delivery.due() >= t0 + 1400ms);
 }
 
 TEST_CASE("delivery: other fatal answers end it; a 400 that the service wants to see again does not") {

@@ -84,7 +84,6 @@ TEST_CASE("event: malformed ones are errors, never exceptions") {
         std::string(R"({"type":"agent.tool_use","name":"b"})"),
         std::string(R"({"type":"agent.tool_use","id":7,"name":"b"})"),
         std::string(R"({"type":"user.tool_result","tool_use_id":""})"),
-        std::string("{\"type\":\"agent.tool_use\",\"id\":\"\xff\",\"name\":\"b\"}"),
         R"({"type":"agent.tool_use","name":"b","id":")" + long_id + "\"}"}) {
     CHECK_MESSAGE(!parse_event(json).has_value(), json);
   }
@@ -105,6 +104,36 @@ TEST_CASE("event: JSON nested 100,000 deep costs nothing but its call's input") 
   std::string fits = "1";
   for (int i = 0; i < kMaxInputDepth; ++i) fits = "[" + fits + "]";
   CHECK(parsed<ToolUse>(R"({"type":"agent.tool_use","id":"t","name":"b","input":)" + fits + "}").input);
+}
+
+TEST_CASE(
+    "event: a call is heard of also when its input is JSON that isn't taken, and says why it can't run") {
+  struct Row {
+    std::string input;
+    std::string fault;
+  };
+  const Row rows[] = {
+      {R"({"content":"half: \ud83d!"})", "has half a surrogate pair, which is no character"},
+      {R"({"content":"\uDE00"})", "has half a surrogate pair, which is no character"},
+      {R"({"n":1e400})", "has a number that is too large"},
+      {R"({"n":[-123e999, 1]})", "has a number that is too large"},
+      {"{\"content\":\"a\xff\xfe b \xc3\"}", "has bytes that are not UTF-8"},
+      {std::string(65, '[') + std::string(65, ']'), "is nested too deeply"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.input);
+    const auto use = parsed<ToolUse>(
+        R"({"type":"agent.tool_use","id":"t","name":"b","session_thread_id":"s","input":)" + row.input + "}");
+    CHECK(use.id == "t");
+    CHECK(use.thread == "s");
+    CHECK_FALSE(use.input);
+    CHECK(use.fault == row.fault);
+  }
+  // Elsewhere in an event it doesn't matter.
+  CHECK(parsed<OtherEvent>(R"({"x":"\ud83d","n":1e999,"type":"y"})").type == "y");
+  CHECK(parsed<ToolUse>(R"({"type":"agent.tool_use","id":"t","name":"b","input":{"s":"\ud83d\ude00"}})")
+            .input->at("s") == "\xf0\x9f\x98\x80");
+  CHECK_FALSE(parse_event(R"({"type":"agent.tool_use","id":"t","name":"b","input":{"s":"\ud83d",}})"));
 }
 
 TEST_CASE("event: an input that is no object is kept for the tool to refuse") {

@@ -200,8 +200,8 @@ class Life {
   void connect() {
     tell("stream opens");
     connected_ = true;
-    whole_ = false;
-    stream_at_ = session_.facts.size();
+    whole_ = failed_ = false;
+    stream_at_ = stream_began_ = session_.facts.size();
     full_.begin_attach();
     part_.begin_attach();
     begin_reading();
@@ -247,6 +247,7 @@ class Life {
     tell("the history {}", fails ? "breaks off" : "is read");
     reading_ = false;
     whole_ = !fails;
+    failed_ = fails;
     obey(full_.end_attach(!fails, now_), part_.end_attach(!fails, now_));
   }
 
@@ -283,7 +284,9 @@ class Life {
     const auto& call = session_.calls.at(number);
     auto& fate = fates_[number];
     require(fate.stage == Stage::unknown, "a call was given out twice");
-    require(connected_ && !reading_, "a call was given out while the history may hold its answer");
+    const bool on_stream = *call.fact >= stream_began_;
+    require(connected_ && (!reading_ || (failed_ && on_stream)),
+            "a call was given out while the history may hold its answer");
     require(call.ours && run.call.thread == call.use.thread, "a call was given out wrongly");
     require(session_.allowed_since(call).has_value(), "a call was given out that is not allowed");
     require(!session_.heard_answer(call), "a call was given out that is answered");
@@ -431,7 +434,9 @@ class Life {
 
   bool connected_ = false;
   bool reading_ = false;
-  bool whole_ = false;  // the history was read since the stream opened
+  bool whole_ = false;   // the history was read since the stream opened
+  bool failed_ = false;  // ... broke off when it was read last
+  std::size_t stream_began_ = 0;
   std::size_t stream_at_ = 0;
   std::size_t history_at_ = 0;
   std::optional<ServiceTime> from_;

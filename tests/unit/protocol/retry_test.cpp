@@ -34,7 +34,7 @@ TEST_CASE("retry: the server's wish, when it is a sane one") {
   CHECK(requested_delay({{}, "1.5", {}}, now) == 1500ms);
   CHECK(requested_delay({{}, "Sun, 06 Nov 1994 08:49:47 GMT", {}}, now) == 10s);
   for (const std::string_view odd :
-       {"", "x", "-1", "61", "nan", "inf", "1e9", "Sun, 06 Nov 1994 08:49:27 GMT",
+       {"", "x", "-1", "0", "0.0009", "61", "nan", "inf", "1e9", "Sun, 06 Nov 1994 08:49:27 GMT",
         "Sun, 06 Nov 2094 08:49:27 GMT", "Sun"}) {
     CHECK_MESSAGE(!requested_delay({{}, odd, {}}, now), odd);
   }

@@ -7,6 +7,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
@@ -57,6 +58,8 @@ struct Bench {
     const int number;
   };
 
+  std::string in_file;                     // the input that is brought back; empty: it can't be
+  asio::steady_timer* bringing = nullptr;  // cancelled when it is there
   Dispatcher dispatcher;
 
   explicit Bench(ShellScope scope = ShellScope::thread)
@@ -76,11 +79,19 @@ struct Bench {
       co_return;
     };
     hooks.on_dropped = [this](const std::string& id) { events.push_back("drop " + id); };
-    hooks.recall = [](std::string id, bool) -> asio::awaitable<protocol::CallResult> {
-      protocol::CallResult result;
-      result.call_id = std::move(id);
-      result.content.emplace_back(protocol::TextBlock{"recalled"});
-      co_return result;
+    hooks.on_begun_before = [this](std::string id, bool) -> asio::awaitable<void> {
+      events.push_back(id + ": recalled");
+      co_return;
+    };
+    hooks.bring_back = [this](std::shared_ptr<protocol::KeptInput>)
+        -> asio::awaitable<std::expected<nlohmann::json, std::string>> {
+      if (in_file.empty()) co_return std::unexpected("no room");
+      asio::steady_timer wait(io, std::chrono::steady_clock::time_point::max());
+      bringing = &wait;
+      boost::system::error_code ignored;
+      co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      bringing = nullptr;
+      co_return nlohmann::json::object({{"id", in_file}});
     };
     return hooks;
   }
@@ -165,6 +176,50 @@ TEST_CASE("dispatcher: with one shell for the session bash calls run in order, o
   asio::co_spawn(bench.io, bench.dispatcher.close(), [&](std::exception_ptr) { closed = true; });
   REQUIRE(bench.until([&] { return closed; }));
   CHECK(bench.closed == bench.made);
+}
+
+TEST_CASE("dispatcher: an input that is kept elsewhere is brought back when its call's turn has come") {
+  class Elsewhere : public protocol::KeptInput {};
+  const auto kept_call = [](Bench& bench) {
+    auto run = bench.call("kept", "a");
+    run.call.input.reset();
+    run.call.kept = std::make_shared<Elsewhere>();
+    return run;
+  };
+  SUBCASE("it runs with it") {
+    Bench bench;
+    bench.in_file = "kept";
+    bench.add("first", "a");
+    bench.dispatcher.run(kept_call(bench));
+    bench.settle();
+    CHECK(bench.bringing == nullptr);
+    bench.let("first");
+    REQUIRE(bench.bringing != nullptr);
+    bench.take();
+    bench.bringing->cancel();
+    bench.settle();
+    CHECK(bench.take() == Words{"begin kept on 1"});
+    bench.let("kept");
+    bench.stop();
+  }
+  SUBCASE("an interrupt meanwhile keeps it from being run") {
+    Bench bench;
+    bench.in_file = "kept";
+    bench.dispatcher.run(kept_call(bench));
+    bench.settle();
+    REQUIRE(bench.bringing != nullptr);
+    bench.dispatcher.cancel("kept", Ledger::CancelReason::interrupted);
+    bench.settle();
+    CHECK(bench.take() == Words{"kept: interrupted before it began; it was not run"});
+    bench.stop();
+  }
+  SUBCASE("one that can't be brought back is answered with the reason") {
+    Bench bench;
+    bench.dispatcher.run(kept_call(bench));
+    bench.settle();
+    CHECK(bench.take() == Words{"kept: not run: no room"});
+    bench.stop();
+  }
 }
 
 TEST_CASE("dispatcher: an interrupt cuts what runs and answers what waits within a second") {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -87,15 +89,23 @@ TEST_CASE("repository: asked to stop, it leaves nothing behind") {
   CHECK(fs::is_empty(work.path()));
 }
 
-TEST_CASE("repository: what a killed worker of the same pid left is not in the way") {
+TEST_CASE("repository: what killed workers left half done is removed, another's copy under way is not") {
   const TempDir source;
   source.write("a", "whole");
   const TempDir work;
   work.write(fmt::format(".repo.{}/a", ::getpid()), "ha");
   work.write(fmt::format(".repo.{}/stray", ::getpid()), "x");
+  work.write(".repo.1234567/a", "ha");
+  work.write(".repo.7654321/a", "under way");
+  work.write(".repo.d/a", "the agent's");
+  const sandbox_worker::tools::UniqueFd other(::open((work / ".repo.7654321").c_str(), O_RDONLY | O_CLOEXEC));
+  REQUIRE(::flock(other.get(), LOCK_EX) == 0);
   CHECK(copy_repository(source.path(), work.path(), "repo", {}) == RepositoryCopy::made);
   CHECK(work.read("repo/a") == "whole");
   CHECK(!fs::exists(work / "repo/stray"));
+  CHECK(!fs::exists(work / ".repo.1234567"));
+  CHECK(work.read(".repo.7654321/a") == "under way");
+  CHECK(work.read(".repo.d/a") == "the agent's");
 }
 
 TEST_CASE("repository: sockets and pipes, which nobody can copy, are left out") {
