@@ -79,7 +79,7 @@ std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_
 }  // namespace
 
 boost::asio::awaitable<ToolResult> Glob::run(nlohmann::json input) {
-  return run_search_call(name(), std::move(input), options_.pool,
+  return run_search_call(name(), std::move(input), options_,
                          [this](std::string_view pattern, std::string_view path, std::stop_token stop) {
                            return search(pattern, path, std::move(stop));
                          });

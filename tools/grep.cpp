@@ -35,7 +35,7 @@ std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
 }  // namespace
 
 boost::asio::awaitable<ToolResult> Grep::run(nlohmann::json input) {
-  return run_search_call(name(), std::move(input), options_.pool,
+  return run_search_call(name(), std::move(input), options_,
                          [this](std::string_view pattern, std::string_view path, std::stop_token stop) {
                            return search(pattern, path, std::move(stop));
                          });

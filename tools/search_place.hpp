@@ -7,6 +7,7 @@
 
 #include "tools/ignore_files.hpp"
 #include "tools/limits.hpp"
+#include "tools/search_slots.hpp"
 #include "tools/system_error.hpp"
 #include "tools/unique_fd.hpp"
 
@@ -20,10 +21,11 @@ struct SearchOptions {
   const Workspace* workspace = nullptr;  // outlives the tool
   boost::asio::any_io_executor pool;     // a thread of it searches
   Limits limits;
-  unsigned threads = 1;         // that one search may take, that one included
-  std::string home;             // of the user whose git configuration counts; "" is none
-  std::string xdg_config;       // XDG_CONFIG_HOME; "" is .config in `home`
-  SpillStore* spill = nullptr;  // outlives the tool; null: what doesn't fit is only counted
+  unsigned threads = 1;          // that one search may take, that one included
+  std::string home;              // of the user whose git configuration counts; "" is none
+  std::string xdg_config;        // XDG_CONFIG_HOME; "" is .config in `home`
+  SpillStore* spill = nullptr;   // outlives the tool; null: what doesn't fit is only counted
+  SearchSlots* slots = nullptr;  // outlives the tool; null: as many searches at once as the pool has threads
 };
 
 /// Where a search looks.

@@ -29,6 +29,7 @@ SearchOptions search_options(const ToolsetOptions& options) {
   search.home = options.home;
   search.xdg_config = options.xdg_config;
   search.spill = options.spill;
+  search.slots = options.search_slots;
   return search;
 }
 

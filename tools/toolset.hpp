@@ -18,10 +18,12 @@ namespace sandbox_worker::tools {
 
 class Bash;
 class FileLocks;
+class SearchSlots;
 class SpillStore;
 class Workspace;
 
-/// What all lanes share. Pointers outlive every toolset; FileLocks, SpillStore and Workspace are thread-safe.
+/// What all lanes share. Pointers outlive every toolset; FileLocks, SpillStore and Workspace are thread-safe,
+/// SearchSlots are the executor's.
 struct ToolsetOptions {
   boost::asio::any_io_executor executor;  // the main thread's
   boost::asio::any_io_executor pool;      // blocking work
@@ -29,9 +31,10 @@ struct ToolsetOptions {
   FileLocks* file_locks = nullptr;
   SpillStore* spill = nullptr;
   std::vector<std::string> environment;  // of commands, as NAME=value
-  unsigned search_threads = 1;           // of the pool, that one search may take
-  std::string home;                      // of the user whose git configuration counts for searches
-  std::string xdg_config;                // XDG_CONFIG_HOME
+  unsigned search_threads = 1;           // that one search may take
+  SearchSlots* search_slots = nullptr;
+  std::string home;        // of the user whose git configuration counts for searches
+  std::string xdg_config;  // XDG_CONFIG_HOME
   Limits limits;
   bool private_files = false;             // files and directories that write makes are for their owner alone
   std::function<void(pid_t)> on_shell{};  // each shell, right after its start; may be empty

@@ -28,12 +28,13 @@ class InputStore {
   InputStore(boost::asio::any_io_executor pool, std::string directory)
       : InputStore(std::move(pool), std::move(directory), Limits()) {}
 
-  /// From here on the call's input counts, until the call is gone. Where memory is full it goes into the file,
-  /// and where that is full as well the call keeps the reason instead. Any thread; may write what it is given.
+  /// From here on the call's input counts, until the call is gone. Where memory is full it goes into the
+  /// file, and where that is full as well the call keeps the reason instead. Any thread; may write what it is
+  /// given.
   void take_in(protocol::ToolUse& call);
 
-  /// An input that isn't in memory, for a call that is about to run. The error is a sentence. `kept` keeps its
-  /// room until it is gone.
+  /// An input that isn't in memory, for a call that is about to run. The error is a sentence. `kept` keeps
+  /// its room until it is gone.
   boost::asio::awaitable<std::expected<nlohmann::json, std::string>> bring_back(
       std::shared_ptr<protocol::KeptInput> kept);
 

@@ -18,6 +18,9 @@
 namespace sandbox_worker::worker {
 namespace {
 
+/// For reading and writing files, beside the searches. One may wait for a slow disk.
+constexpr unsigned kFileThreads = 2;
+
 /// Found out before anything is sent, and not by the first result that needs it.
 std::expected<void, std::string> check_spill_dir(const std::string& path) {
   const auto failed = [&](const std::string& why) {
@@ -36,7 +39,8 @@ std::expected<void, std::string> check_spill_dir(const std::string& path) {
 
 Machine::Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads)
     : threads_(threads),
-      tool_pool_(threads),
+      search_slots_(threads),
+      tool_pool_(threads + kFileThreads),
       workspace_(std::move(workspace)),
       runtime_dir_(std::move(runtime_dir)) {}
 
@@ -57,7 +61,6 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config&
     spill_dir = std::filesystem::absolute(config.spill_dir).lexically_normal().string();
     if (auto usable = check_spill_dir(spill_dir); !usable) return std::unexpected(usable.error());
   }
-  // A computing call must not keep a file call waiting, also on one core.
   const unsigned threads = std::max(2U, std::thread::hardware_concurrency());
   std::unique_ptr<Machine> machine(new Machine(std::move(*workspace), std::move(*runtime_dir), threads));
   machine->spill_dir_ = std::move(spill_dir);
@@ -95,6 +98,7 @@ tools::ToolsetOptions Machine::tool_options() {
   options.spill = spill_.get();
   options.environment = environment_;
   options.search_threads = threads_;
+  options.search_slots = &search_slots_;
   options.home = home_;
   options.xdg_config = xdg_config_;
   options.limits = limits_;

@@ -9,6 +9,7 @@
 
 #include "tools/environment.hpp"
 #include "tools/file_lock.hpp"
+#include "tools/search_slots.hpp"
 #include "tools/spill.hpp"
 #include "tools/toolset.hpp"
 #include "tools/workspace.hpp"
@@ -46,6 +47,7 @@ class Machine {
   Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads);
 
   const unsigned threads_;
+  tools::SearchSlots search_slots_;
   boost::asio::io_context io_{1};
   boost::asio::thread_pool pool_{2};  // a large event of the stream doesn't wait for one of the history
   boost::asio::thread_pool tool_pool_;

@@ -40,8 +40,7 @@ std::expected<ScratchFile::Range, std::string> ScratchFile::reserve(std::size_t 
 
 std::expected<void, std::string> ScratchFile::write(Range range, std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto written =
-        ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(range.offset));
+    const auto written = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(range.offset));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return std::unexpected(sentence("write", written < 0 ? errno : ENOSPC));
     bytes.remove_prefix(static_cast<std::size_t>(written));

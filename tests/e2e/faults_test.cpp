@@ -81,6 +81,9 @@ const std::vector<Row>& table() {
       {"503", status(503), kAgain},
       {"504", status(504), kAgain},
       {"529", status(529), kAgain},
+      {"504 of a gateway, the request took effect",
+       {.action = FaultAction::status, .status = 504, .commit = true},
+       kLost},
   };
   return rows;
 }

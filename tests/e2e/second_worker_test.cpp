@@ -77,10 +77,37 @@ TEST_CASE("restart: a killed worker's successor keeps the lease, runs nothing tw
   auto& second = place.start();
   REQUIRE(answered(server, "next"));
   CHECK(answer(server, "next") == "(no output)");
+  REQUIRE(answered(server, "cut"));
   CHECK(answer(server, "cut").find("may have taken effect and was not run again") != std::string::npos);
   end_session(server, place, second);
   CHECK(place.read("cut-count") == "x\n");
   CHECK(place.read("next-count") == "x\n");
+  CHECK(place.runtime_files() == "");
+  check_contract(server, place);
+}
+
+TEST_CASE("restart: a result that was on its way when the worker was killed has one answer all the same") {
+  Settings settings;
+  settings.session.accept_duplicates = true;
+  SessionServer server(settings);
+  // A gateway holds it, and delivers it when the next worker serves the session.
+  server.add_fault({.on = RequestKind::post, .action = FaultAction::no_answer, .commit_after = 900ms});
+  WorkerPlace place(server);
+  auto& first = place.start();
+  REQUIRE(attached(server));
+  server.call(bash("job", "echo x >> count; echo the result"));
+  REQUIRE(server.wait(kLimit, [](const Service& service) { return service.count(RequestKind::post) == 1; }));
+  place.kill(first);
+  auto& second = place.start();
+  REQUIRE(attached(server, 2));
+  CHECK(server.inspect([](const Service& service) { return service.session.find("job")->answers.empty(); }));
+  REQUIRE(answered(server, "job"));
+  CHECK_FALSE(server.wait(std::chrono::seconds(2), [](const Service& service) {
+    return service.session.find("job")->answers.size() > 1;
+  }));
+  end_session(server, place, second);
+  CHECK(answer(server, "job") == "the result\n");
+  CHECK(place.read("count") == "x\n");
   CHECK(place.runtime_files() == "");
   check_contract(server, place);
 }

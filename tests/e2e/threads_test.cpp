@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 
 #include "tests/e2e/serving.hpp"
 
@@ -61,6 +63,35 @@ TEST_CASE("write: threads that write one file at once leave the whole text of on
   REQUIRE(text.size() >= kBytes);
   const auto writer = static_cast<std::size_t>(text.front() - 'a');
   CHECK(text == std::string(kBytes + writer, text.front()));
+  server.idle();
+  CHECK(run.wait_for_exit() == 0);
+  CHECK(server.finish() == std::vector<std::string>());
+}
+
+TEST_CASE("threads: while searches take all that they may have, others are interrupted, and files written") {
+  using namespace std::chrono_literals;
+  SessionServer server;
+  WorkerRun run(&server, {.environment = {{"SANDBOX_WORKER_MAX_IDLE", "300ms"}}});
+  // A hole of a terabyte takes minutes to read.
+  const auto endless = run.folder().workdir() / "endless";
+  std::ofstream(endless) << std::string(10'000, 't');
+  std::filesystem::resize_file(endless, std::uintmax_t{1} << 40U);
+  const int searches = 2 + static_cast<int>(std::thread::hardware_concurrency()) * 2;
+  for (int i = 0; i < searches; ++i)
+    make_call(server, fmt::format("sevt_{}", i), "grep", {{"pattern", "nothing of it"}},
+              fmt::format("sthr_{}", i));
+  // A large input is decoded aside, and what comes after it on the stream waits for it.
+  make_call(server, "sevt_write", "write", {{"file_path", "written"}, {"content", std::string(200'000, 'x')}},
+            "sthr_w");
+  CHECK(server.wait(5s, [](const Service& s) { return answered(s, "sevt_write"); }));
+  const auto all = [&](const Service& s) {
+    int count = 0;
+    for (int i = 0; i < searches; ++i) count += answered(s, fmt::format("sevt_{}", i));
+    return count;
+  };
+  CHECK(server.inspect(all) == 0);
+  server.interrupt();
+  CHECK(server.wait(2s, [&](const Service& s) { return all(s) == searches; }));
   server.idle();
   CHECK(run.wait_for_exit() == 0);
   CHECK(server.finish() == std::vector<std::string>());

@@ -35,8 +35,9 @@ TEST_CASE("repair: what our parser refuses is replaced, and nothing else is touc
 }
 
 TEST_CASE("repair: valid JSON stays as it is, and what is repaired needs no repair") {
-  const std::vector<std::string> pieces = {"\"", "\\", "\\ud83d", "\\ude00", "\\u0041", "\xc3", "\xa4", "\xf0\x9f\x98\x80",
-                                           "a",  "1e999", "-",       "7",       "[",       "]",    ",",    " "};
+  const std::vector<std::string> pieces = {
+      "\"", "\\",    "\\ud83d", "\\ude00", "\\u0041", "\xc3", "\xa4", "\xf0\x9f\x98\x80",
+      "a",  "1e999", "-",       "7",       "[",       "]",    ",",    " "};
   // Every text of up to four pieces, between quotes and without.
   std::vector<std::string> texts = {""};
   for (int length = 0; length < 4; ++length) {

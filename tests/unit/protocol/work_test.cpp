@@ -114,7 +114,8 @@ TEST_CASE("work: a secret's token and URL, and errors that hold no part of it") 
 
 TEST_CASE("session: what is terminated, and what isn't a session") {
   CHECK(parse_session(R"({"id":"s","status":"terminated"})")->terminated);
-  CHECK(parse_session(R"({"agent":{"tools":[{"status":"idle"}],"status":"x"},"status":"terminated","resources":[]})")
+  CHECK(parse_session(
+            R"({"agent":{"tools":[{"status":"idle"}],"status":"x"},"status":"terminated","resources":[]})")
             ->terminated);
   CHECK(!parse_session(R"({"agent":{"status":"terminated"}})"));
   for (const char* status : {"running", "idle", "rescheduling", "new", ""}) {

@@ -45,8 +45,12 @@ json text_of(std::size_t size) {
 
 TEST_CASE("input store: what is past the limit waits in a file without a name, and comes back the same") {
   StoreUnderTest test({.memory = 1000, .file = 1'000'000});
-  const std::vector<json> inputs = {text_of(700), text_of(800), text_of(200), text_of(200'000),
-                                    {{"n", {1, -2.5, nullptr, true}}, {"s", "\u0000\xc3\xa4\n"}, {"e", json::object()}}};
+  const std::vector<json> inputs = {
+      text_of(700),
+      text_of(800),
+      text_of(200),
+      text_of(200'000),
+      {{"n", {1, -2.5, nullptr, true}}, {"s", "\u0000\xc3\xa4\n"}, {"e", json::object()}}};
   {
     std::vector<ToolUse> calls;
     for (const auto& input : inputs) calls.push_back(test.take_in(input));
