@@ -27,8 +27,14 @@ constexpr std::size_t kMaxBlock = 64 * 1024;
 /// Searches consecutive pieces of a text and knows which line each begins with.
 class TextSearch {
  public:
-  TextSearch(const LineSearch& search, const Deadline& deadline, const FileSearcher::OnHit& on_hit)
-      : search_(search), deadline_(deadline), on_hit_(on_hit), block_(std::min(search.window(), kMaxBlock)) {}
+  /// `sure` is lowered where pieces were needed. All must outlive it.
+  TextSearch(const LineSearch& search, const Deadline& deadline, const FileSearcher::OnHit& on_hit,
+             std::size_t& sure)
+      : search_(search),
+        deadline_(deadline),
+        on_hit_(on_hit),
+        sure_(sure),
+        block_(std::min(search.window(), kMaxBlock)) {}
 
   /// `text` begins at the beginning of a line, or in the middle of one that is too long; `last`: nothing
   /// follows it.
@@ -74,6 +80,7 @@ class TextSearch {
       on_hit_(found);
       if (deadline_.has_cut()) return;
     }
+    sure_ = std::min(sure_, scan.sure());
   }
 
   // Lines are only counted once a hit asks for its number.
@@ -85,6 +92,7 @@ class TextSearch {
   const LineSearch& search_;
   const Deadline& deadline_;
   const FileSearcher::OnHit& on_hit_;
+  std::size_t& sure_;
   const std::size_t block_;  // bytes
   std::string_view text_;
   bool last_ = false;
@@ -167,9 +175,10 @@ FileOutcome FileSearcher::outcome() const {
 FileOutcome FileSearcher::search(int fd, const LineSearch& search, const Deadline& deadline,
                                  const OnHit& on_hit) {
   const std::size_t most = search.crosses_lines() ? kMaxWhole : kMaxLine;
-  TextSearch text(search, deadline, on_hit);
+  TextSearch text(search, deadline, on_hit, sure_);
   have_ = 0;
   error_ = 0;
+  sure_ = kEndless;
   for (bool first = true, more = true; more; first = false) {
     more = fill(fd);
     std::string_view have(buffer_.get(), have_);
@@ -206,7 +215,7 @@ FileOutcome FileSearcher::search_utf16(int fd, const LineSearch& search, const D
     fill(fd);
   }
   const std::string text = utf8_of_utf16({buffer_.get(), have_});
-  TextSearch(search, deadline, on_hit).run(text, true);
+  TextSearch(search, deadline, on_hit, sure_).run(text, true);
   shrink();
   return outcome();
 }

@@ -51,6 +51,9 @@ class FileSearcher {
 
   /// Why the last file was unreadable, wholly or from some place on; an errno.
   int error() const noexcept { return error_; }
+  /// Longer matches than of so many bytes may be missing in the last file, since it was searched in pieces;
+  /// kEndless: none is.
+  std::size_t sure() const noexcept { return sure_; }
 
  private:
   bool fill(int fd);
@@ -66,6 +69,7 @@ class FileSearcher {
   std::size_t have_ = 0;  // bytes in it
   bool short_read_is_last_ = false;
   int error_ = 0;  // of the reads of this file
+  std::size_t sure_ = kEndless;
 };
 
 }  // namespace sandbox_worker::tools

@@ -32,6 +32,19 @@ std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
   return text;
 }
 
+std::string in_pieces_note(const GrepCounts& counts) {
+  if (counts.in_pieces == 0) return {};
+  return fmt::format(
+      "[{} searched in pieces, as this pattern is slow: a match of over {} bytes may be missing]",
+      counted(counts.in_pieces, "file was", "files were"), counts.sure);
+}
+
+void append_line(std::string& text, std::string_view line) {
+  if (line.empty()) return;
+  if (!text.ends_with('\n')) text += '\n';
+  text += line;
+}
+
 }  // namespace
 
 boost::asio::awaitable<ToolResult> Grep::run(nlohmann::json input) {
@@ -54,7 +67,8 @@ ToolResult Grep::search(std::string_view pattern, std::string_view path, std::st
     return ToolResult::error("grep: " + system_error_text("read", path, counts.error));
   std::string text = report.lines() > 0 ? report.text() : nothing_found(*place, counts);
   const auto advice = no_match_advice(pattern);
-  if (report.lines() == 0 && !advice.empty()) text += fmt::format("\n[{}]", advice);
+  if (report.lines() == 0 && !advice.empty()) append_line(text, fmt::format("[{}]", advice));
+  append_line(text, in_pieces_note(counts));
   return with_deadline_note("grep", std::move(text), deadline, options_.limits.search_timeout);
 }
 

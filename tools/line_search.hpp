@@ -8,8 +8,12 @@
 #include <string_view>
 
 #include "tools/deadline.hpp"
+#include "tools/regex_size.hpp"
 
 namespace sandbox_worker::tools {
+
+struct RegexProgram;
+class WindowedMatch;
 
 /// A match and the whole lines that hold it, as offsets into the text that was searched. Of a short line, up
 /// to 1,500 bytes, the match may be said to be the whole.
@@ -37,8 +41,8 @@ class LineSearch {
   /// Whether it could match somewhere in `text`: false is certain, true is a guess.
   bool may_match(std::string_view text) const;
 
-  /// Bytes that the automaton goes through at once; a cancel waits for so many. In longer lines (and texts
-  /// that may be crossed) matches of up to half of it are found, wherever they are, and longer ones mostly.
+  /// Bytes that the automaton goes through at once whatever they are, while a cancel waits. Longer lines (and
+  /// texts that may be crossed) are searched in pieces if they prove too slow for more.
   std::size_t window() const noexcept;
 
  private:
@@ -63,18 +67,26 @@ class LineScan {
   /// How many matches the line of `hit` has, up to `max`.
   std::size_t count_matches(const LineHit& hit, std::size_t max) const;
 
+  /// Longer matches than of so many bytes may be missing so far, since the text was searched in pieces;
+  /// kEndless: none is.
+  std::size_t sure() const noexcept { return sure_; }
+
  private:
   std::optional<LineHit> next_candidate();
   std::optional<LineHit> next_by_automaton();
   std::optional<LineHit> next_by_line();
-  std::optional<LineHit> match_in_line(std::size_t begin, std::size_t end) const;
-  bool is_utf8();
+  std::optional<LineHit> match_in_line(std::size_t begin, std::size_t end);
+  bool find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::string_view& match,
+            bool located);
+  /// The program for the whole text.
+  const RegexProgram& program();
 
   const LineSearch::Engine& engine_;
   const std::string_view text_;
   const Deadline& deadline_;
   std::size_t at_ = 0;
-  std::optional<bool> utf8_;
+  const RegexProgram* program_ = nullptr;
+  std::size_t sure_ = kEndless;
 };
 
 }  // namespace sandbox_worker::tools

@@ -385,14 +385,4 @@ std::optional<RegexTree> parse_regex(std::string_view pattern) {
   return Parser(pattern).parse();
 }
 
-std::size_t optional_parts(const RegexNode& node) {
-  constexpr std::size_t kMost = 1'000'000'000;
-  std::size_t inside = 0;
-  for (const auto& child : node.children) inside = std::min(inside + optional_parts(child), kMost);
-  if (node.kind != Kind::repeat) return inside;
-  const bool unbounded = node.max == RegexNode::kUnbounded;
-  const std::size_t times = std::min<std::size_t>(unbounded ? std::max(node.min, 1u) : node.max, 1000);
-  return std::min(inside * times + (unbounded ? 1 : node.max - node.min), kMost);
-}
-
 }  // namespace sandbox_worker::tools

@@ -41,8 +41,4 @@ struct RegexTree {
 /// patterns that RE2 has compiled: errors are not looked for.
 std::optional<RegexTree> parse_regex(std::string_view pattern);
 
-/// How many parts may be left out or repeated, those under counted repetitions taken that many times:
-/// (?:a?b*){10} has 20. At most a billion are counted.
-std::size_t optional_parts(const RegexNode& node);
-
 }  // namespace sandbox_worker::tools

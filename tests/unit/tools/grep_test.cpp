@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "tests/support/as_user.hpp"
 #include "tests/support/left_out.hpp"
@@ -186,6 +187,21 @@ TEST_CASE("grep: files and lines of any size") {
   CHECK(has(text, "one:1:["));
   CHECK(has(grep(tree, "line 777777777|nee.le$"), fmt::format("large:{}:needle\n", lines + 1)));
   CHECK(has(grep(tree, "9\\nneedle|8\\nneedle|[0-7]\\nneedle"), fmt::format("large:{}:needle\n", lines + 1)));
+}
+
+TEST_CASE("grep: where a slow pattern is searched for in pieces, it is said") {
+  SearchTools tree;
+  std::mt19937 random(3);
+  std::string text;
+  while (text.size() < 30'000) text += "ab"[random() % 2];
+  tree.write("slow", text);
+  const std::string slow = "[ab]*a[ab]{900}";
+  CHECK(grep(tree, slow + "x")
+            .starts_with("(no matches in 1 file)\n[1 file was searched in pieces, as this pattern is slow: a "
+                         "match of over "));
+  tree.write("a", "bx\n");
+  CHECK(has(grep(tree, slow + "x|bx"), "a:1:bx\n[1 file was searched in pieces"));
+  CHECK(grep(tree, "(?:[ab]{2}){400}x") == "(no matches in 2 files)");
 }
 
 TEST_CASE("grep: matches over lines, where the pattern asks for it") {

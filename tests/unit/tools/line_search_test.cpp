@@ -111,6 +111,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("line_search: a match as long as its line is found, however long that is") {
+  const std::string other = "x\n" + std::string(70, 'y') + "\n";
+  for (const std::size_t length : {3000u, 4000u, 5000u, 6000u, 10'000u, 100'000u, 1'000'000u}) {
+    for (const char* letter : {"b", "\xC3\xA9"}) {
+      std::string line;
+      while (line.size() < length) line += letter;
+      const std::string text = other + line + "\n" + other;
+      for (const std::string pattern :
+           {"^[^x].{79,}$", "^[^x].{119,}$", "^.{720,}$", ".{800,}", "\\S{1000}", "[^x]{1000}"}) {
+        CAPTURE(length);
+        CAPTURE(letter);
+        CAPTURE(pattern);
+        CHECK(lines_of(pattern, text) == Lines{line});
+      }
+    }
+  }
+}
+
+TEST_CASE("line_search: a match far from the beginning of a long line is found, whatever its length") {
+  std::string line = std::string(60'000, ';') + "\"name\":" + std::string(620, 'x') + "\"version\"";
+  line += std::string(60'000, ';');
+  CHECK(lines_of("\"name\":.{0,700}\"version\"", line) == Lines{line});
+  CHECK(lines_of("\"name\":[^;]*\"version\"", line) == Lines{line});
+  CHECK(lines_of("\"name\":.{0,700}\"version\";{900}", line) == Lines{line});
+}
+
 TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
   struct Row {
     const char* pattern;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "tools/regex_size.hpp"
 #include "tools/regex_tree.hpp"
 
 using namespace sandbox_worker::tools;
