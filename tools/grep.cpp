@@ -25,8 +25,8 @@ std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
   if (counts.unreadable_directories > 0) text += "\n" + unreadable_note(counts.unreadable_directories);
   if (counts.ignored > 0) {
     text += fmt::format(
-        "\n[{}{} ignored by .gitignore and the like, or in node_modules, not searched; name the file or "
-        "its directory as path to search it]",
+        "\n[{}{} ignored by .gitignore and the like, or in node_modules, not searched; name the "
+        "ignored file or directory itself as path to search it]",
         counts.more_ignored ? "at least " : "", counted(counts.ignored, "file", "files"));
   }
   return text;

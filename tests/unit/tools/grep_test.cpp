@@ -114,12 +114,25 @@ TEST_CASE("grep: ignored files are counted when nothing was found, and searched 
   const std::string none = grep(tree, "needle");
   CHECK(none.starts_with("(no matches in 2 files)"));
   CHECK(has(none,
-            "[3 files ignored by .gitignore and the like, or in node_modules, not searched; name the file or "
-            "its directory as path to search it]"));
+            "[3 files ignored by .gitignore and the like, or in node_modules, not searched; name the "
+            "ignored file or directory itself as path to search it]"));
   CHECK_FALSE(has(grep(tree, "hay"), "ignored"));
   CHECK(grep(tree, "needle", "build") == "build/a:1:needle\n");
   CHECK(grep(tree, "needle", "c.log") == "c.log:1:needle\n");
   CHECK(grep(tree, "needle", "node_modules/m") == "node_modules/m/b:1:needle\n");
+}
+
+TEST_CASE(
+    "grep: a named directory is searched even if it ignores itself, but not if it is just the workdir") {
+  SearchTools tree;
+  tree.write(".venv/.gitignore", "# made by a tool\n*\n!.gitignore\n");
+  tree.write(".venv/lib/api.py", "needle\n");
+  CHECK(has(grep(tree, "needle"), "[1 file ignored"));
+  CHECK(grep(tree, "needle", ".venv") == ".venv/lib/api.py:1:needle\n");
+  CHECK(grep(tree, "needle", ".venv/lib") == ".venv/lib/api.py:1:needle\n");
+  tree.write(".gitignore", "*\n");
+  CHECK(grep(tree, "needle").starts_with("(no matches in 0 files)"));
+  CHECK(grep(tree, "needle", tree.root).starts_with("(no matches in 0 files)"));
 }
 
 TEST_CASE("grep: from below a repository or a directory with rules of its own") {
