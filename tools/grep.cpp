@@ -34,9 +34,8 @@ std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
 
 std::string in_pieces_note(const GrepCounts& counts) {
   if (counts.in_pieces == 0) return {};
-  return fmt::format(
-      "[{} searched in pieces, as this pattern is slow: a match of over {} bytes may be missing]",
-      counted(counts.in_pieces, "file was", "files were"), counts.sure);
+  return fmt::format("[{} searched in pieces: a match of over {} bytes may be missing]",
+                     counted(counts.in_pieces, "file was", "files were"), counts.sure);
 }
 
 void append_line(std::string& text, std::string_view line) {

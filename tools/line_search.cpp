@@ -141,6 +141,10 @@ std::size_t LineSearch::window() const noexcept {
   return engine_->text->window;
 }
 
+std::size_t LineSearch::longest() const noexcept {
+  return engine_->longest;
+}
+
 std::expected<LineSearch, std::string> LineSearch::compile(std::string_view pattern) {
   if (pattern.size() > kMaxPattern) {
     return std::unexpected(
@@ -188,9 +192,9 @@ const RegexProgram& LineScan::program() {
   return *program_;
 }
 
-bool LineScan::find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::string_view& match,
-                    bool located) {
-  const bool found = matcher.find(text, begin, text.size(), match, located);
+bool LineScan::find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::size_t end,
+                    std::string_view& match, bool located) {
+  const bool found = matcher.find(text, begin, end, match, located);
   sure_ = std::min(sure_, matcher.sure());
   return found;
 }
@@ -199,7 +203,7 @@ std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t en
   const std::string_view line = text_.substr(begin, end - begin);
   std::string_view match = line;
   const WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
-  if (!find(matcher, line, 0, match, line.size() > kMaxUnlocated)) return std::nullopt;
+  if (!find(matcher, line, 0, line.size(), match, line.size() > kMaxUnlocated)) return std::nullopt;
   const auto at = begin + static_cast<std::size_t>(match.data() - line.data());
   return LineHit{begin, end, at, at + match.size()};
 }
@@ -229,28 +233,47 @@ std::optional<LineHit> LineScan::next_by_line() {
 }
 
 std::optional<LineHit> LineScan::next_by_automaton() {
-  if (at_ >= text_.size()) return std::nullopt;
+  while (at_ < end_) {
+    std::string_view match;
+    const WindowedMatch matcher(program(), engine_.longest, deadline_);
+    if (!find(matcher, text_, at_, end_, match, true)) break;
+    const auto match_begin = static_cast<std::size_t>(match.data() - text_.data());
+    const auto match_end = match_begin + match.size();
+    // Behind the last newline there is no line, though an empty match fits there.
+    if (match_begin == end_ && text_[end_ - 1] == '\n') break;
+    // A match that ends in a newline ends with that line.
+    const std::size_t last = !match.empty() && text_[match_end - 1] == '\n' ? match_end - 1 : match_end;
+    const std::size_t end = std::min(text_.find('\n', last), text_.size());
+    // Where lines may be crossed, another match can begin in the last one of these.
+    at_ = engine_.crosses_lines && !match.empty() ? match_end : end + 1;
+    if (end < given_) {
+      if (deadline_.passed()) break;
+      continue;
+    }
+    const std::size_t begin = line_begin(text_, given_, std::max(match_begin, given_));
+    given_ = end + 1;
+    return LineHit{begin, end, std::max(match_begin, begin), std::max(match_end, begin)};
+  }
+  at_ = end_;
+  return std::nullopt;
+}
+
+std::optional<LineHit> LineScan::part(std::size_t begin, std::size_t end) {
+  const std::string_view searched = text_.substr(0, end);
+  if (engine_.finder && engine_.finder->find(searched, begin) == npos) return std::nullopt;
   std::string_view match;
-  const WindowedMatch matcher(program(), engine_.longest, deadline_);
-  if (!find(matcher, text_, at_, match, true)) return at_ = text_.size(), std::nullopt;
-  const auto match_begin = static_cast<std::size_t>(match.data() - text_.data());
-  const auto match_end = match_begin + match.size();
-  // Behind the last newline there is no line, though an empty match fits there.
-  if (match_begin == text_.size() && text_.back() == '\n') return at_ = text_.size(), std::nullopt;
-  const std::size_t begin = line_begin(text_, at_, match_begin);
-  // A match that ends in a newline ends with that line.
-  const std::size_t last =
-      match_end > match_begin && text_[match_end - 1] == '\n' ? match_end - 1 : match_end;
-  const std::size_t end = std::min(text_.find('\n', last), text_.size());
-  at_ = end + 1;
-  return LineHit{begin, end, match_begin, match_end};
+  const WindowedMatch matcher(engine_.program_for(searched), engine_.longest, deadline_);
+  if (!find(matcher, text_, begin, end, match, true)) return std::nullopt;
+  const auto at = static_cast<std::size_t>(match.data() - text_.data());
+  return LineHit{0, end, at, at + match.size()};
 }
 
 std::size_t LineScan::count_matches(const LineHit& hit, std::size_t max) const {
   const std::string_view line = text_.substr(hit.begin, hit.end - hit.begin);
   WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
   std::size_t count = 0;
-  for (std::size_t at = 0; at <= line.size() && count < max && !deadline_.passed(); ++count) {
+  for (std::size_t at = hit.match_begin - hit.begin; at <= line.size() && count < max && !deadline_.passed();
+       ++count) {
     std::string_view match;
     if (!matcher.find(line, at, line.size(), match, true)) break;
     const auto end = static_cast<std::size_t>(match.data() - line.data()) + match.size();

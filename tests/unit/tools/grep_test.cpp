@@ -104,6 +104,18 @@ TEST_CASE("grep: UTF-16, with what is beyond its first plane and what is broken"
   CHECK(grep(tree, "^a$") == "odd:1:a\n");
 }
 
+TEST_CASE("grep: UTF-16 files and lines of any size") {
+  SearchTools tree;
+  const std::string x(9 << 20, 'x');
+  tree.write("line", utf16("h\n" + x + "\nneedle at the end\n", true));
+  std::string lines;
+  while (lines.size() < 3 << 20) lines += "hay\n";
+  tree.write("lines", utf16(lines + "needle\r\n", false));
+  CHECK(grep(tree, "needle") ==
+        fmt::format("line:3:needle at the end\nlines:{}:needle\n", lines.size() / 4 + 1));
+  CHECK(has(grep(tree, "x\\nneedle", "line"), "line:3:needle at the end\n"));
+}
+
 TEST_CASE("grep: ignored files are counted when nothing was found, and searched when named") {
   SearchTools tree;
   tree.write(".gitignore", "build/\n*.log\n");
@@ -210,8 +222,7 @@ TEST_CASE("grep: where a slow pattern is searched for in pieces, it is said") {
   tree.write("slow", text);
   const std::string slow = "[ab]*a[ab]{900}";
   CHECK(grep(tree, slow + "x")
-            .starts_with("(no matches in 1 file)\n[1 file was searched in pieces, as this pattern is slow: a "
-                         "match of over "));
+            .starts_with("(no matches in 1 file)\n[1 file was searched in pieces: a match of over "));
   tree.write("a", "bx\n");
   CHECK(has(grep(tree, slow + "x|bx"), "a:1:bx\n[1 file was searched in pieces"));
   CHECK(grep(tree, "(?:[ab]{2}){400}x") == "(no matches in 2 files)");
@@ -223,6 +234,17 @@ TEST_CASE("grep: matches over lines, where the pattern asks for it") {
   CHECK(grep(tree, "foo\\nbar") == "a:2:foo\na:3:bar\n");
   CHECK(grep(tree, "(?s)foo.bar") == "a:2:foo\na:3:bar\n");
   CHECK(grep(tree, "foo[^x]bar").starts_with("(no matches"));
+}
+
+TEST_CASE("grep: over lines, the next match may begin in the last line of the one before") {
+  SearchTools tree;
+  tree.write("n.c", "if (a) {\n  if (b) {\n    if (c) {\n    }\n");
+  tree.write("x", "a\na\na a\nb\na\nb\n\n\n");
+  CHECK(grep(tree, "\\{\\n\\s*if", "n.c") == "n.c:1:if (a) {\nn.c:2:  if (b) {\nn.c:3:    if (c) {\n");
+  CHECK(grep(tree, "a\\na", "x") == "x:1:a\nx:2:a\n");
+  CHECK(grep(tree, "a\\nb", "x") == "x:3:a a\nx:4:b\nx:5:a\nx:6:b\n");
+  CHECK(grep(tree, "\\n\\n", "x") == "x:6:b\nx:7:\n");
+  CHECK(grep(tree, "(?s)a.?", "x") == "x:1:a\nx:2:a\nx:3:a a\nx:5:a\n");
 }
 
 TEST_CASE("grep: what is too long is counted, and kept whole elsewhere") {
