@@ -28,8 +28,9 @@ std::size_t optional_parts(const RegexNode& node) {
 std::size_t longest_match(const RegexNode& node) {
   switch (node.kind) {
     case Kind::bytes:
-    case Kind::asserts:  // $ may take a carriage return
       return 1;
+    case Kind::asserts:
+      return 0;
     case Kind::unknown:
       return 4;
     case Kind::repeat:

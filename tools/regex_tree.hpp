@@ -14,8 +14,8 @@ using ByteSet = std::bitset<256>;
 struct RegexNode {
   enum class Kind {
     bytes,     // one byte out of a set
-    asserts,   // matches nothing by itself: ^ $ \b
-    unknown,   // something that is not looked into: . [^a] \pL
+    asserts,   // matches nothing by itself: ^ \b
+    unknown,   // something that is not looked into: . [^a] \pL, and $, which may take a carriage return
     sequence,  // children in a row; none is the empty text
     choice,    // one of the children
     repeat,    // the child, `min` times or up to `max` times more often

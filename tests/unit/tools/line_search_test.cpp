@@ -67,6 +67,12 @@ TEST_CASE("line_search: lines that match") {
       {"a\\nb", "a\nb\nc\n", {"a\nb"}},
       {"(?s)a.*c", "xa\nb\ncx\nd", {"xa\nb\ncx"}},
       {"a\\n", "a\nb\n", {"a"}},
+      {"foo;$\\nfoobar", "foo;\r\nfoobar\r\n", {"foo;\r\nfoobar\r"}},
+      {"caf\\xe9", "caf\xE9\ncaf\xC3\xA9\n", {"caf\xE9", "caf\xC3\xA9"}},
+      {"caf[\\xe9]", "caf\xE9\ncaf\xC3\xA9\n", {"caf\xE9", "caf\xC3\xA9"}},
+      {"ab(?i)*", "ab*\nabb\na\n", {"ab*", "abb", "a"}},
+      {"ab\\Q\\E*", "ab*\nabb\na\n", {"ab*", "abb", "a"}},
+      {"(?i)^\\w$", "\xC5\xBF\ns\n-\n", {"\xC5\xBF", "s"}},
       {"TODO|FIXME", "x TODO\ny\nFIXME z TODO\n", {"x TODO", "FIXME z TODO"}},
   };
   for (const auto& row : rows) {
