@@ -22,7 +22,8 @@ std::size_t optional_parts(const RegexNode& node) {
   if (node.kind != Kind::repeat) return inside;
   const bool unbounded = node.max == RegexNode::kUnbounded;
   const std::size_t times = std::min<std::size_t>(unbounded ? std::max(node.min, 1u) : node.max, 1000);
-  return std::min(inside * times + (unbounded ? 1 : node.max - node.min), kMost);
+  const unsigned optional = unbounded ? 1 : node.max - std::min(node.min, node.max);
+  return std::min(inside * times + optional, kMost);
 }
 
 std::size_t longest_match(const RegexNode& node) {

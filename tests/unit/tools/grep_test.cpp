@@ -303,6 +303,7 @@ TEST_CASE("grep: advice on what other engines take otherwise") {
   CHECK(has(grep(tree, "\\<end\\>"), "write \\b for the edge of a word]"));
   CHECK(grep(tree, "x\\<y") == "a:2:x<y\n");
   CHECK_FALSE(has(grep(tree, "\\\\<end"), "\\b"));
+  CHECK(has(grep(tree, "foo\\|bar"), "[\\| is the character itself here; write | for alternatives]"));
   CHECK(has(grep(tree, "func("), "missing ) in the pattern: func( (write \\( for a literal one)"));
   CHECK(has(grep(tree, "func)"), "write \\) for a literal one"));
   CHECK(has(grep(tree, "a["), "write \\[ for a literal one"));

@@ -159,6 +159,8 @@ TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
       {"[a", "missing ]"},
       {"a**", "repetition"},
       {"a{1001}", "at most 1000"},
+      {"a{1,1001}", "at most 1000"},
+      {"a{2,1}b?", "the repetition {2,1} has its bounds the wrong way round"},
       {"((a{100}){100}){100}", "1000"},
       {"a\\Z", "\\z"},
       {"(?P=name)", "back-references"},

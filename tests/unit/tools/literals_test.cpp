@@ -119,6 +119,7 @@ TEST_CASE("regex_tree: parts that may be left out or repeated, multiplied") {
       {"a?b*c+", 3},
       {"a{5}", 0},
       {"a{2,5}", 3},
+      {"a{2,1}", 0},
       {"(?:a?b*){10}", 20},
       {"(a{1,10}){1,10}", 99},
       {"(?:a?){1000}|b?", 1001},
