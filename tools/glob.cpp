@@ -67,8 +67,8 @@ std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_
   }
   if (hits.ignored > 0) {
     text += fmt::format(
-        "[{}{} ignored by .gitignore and the like, or in node_modules, left out; name the directory in the "
-        "pattern or as path to see them]\n",
+        "[{}{} ignored by .gitignore and the like, or in node_modules, left out; name the ignored directory "
+        "itself as path, or the file without wildcards, to see it; or use bash: find]\n",
         hits.more_ignored ? "at least " : "", counted(hits.ignored, "matching file", "matching files"));
   }
   if (hits.unreadable > 0) text += unreadable_note(hits.unreadable) + "\n";
@@ -108,7 +108,7 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
     return ToolResult::text("(no matches: " + from + " is a file, not a directory)");
   if (!place->directory)
     return ToolResult::error("glob: " + from + " is a file; the path is where to look, a directory");
-  const GlobHits hits = glob(*compiled, *place, deadline, kMaxShown);
+  const GlobHits hits = glob(*compiled, literal_path(rest).has_value(), *place, deadline, kMaxShown);
   return with_deadline_note("glob", text_of(hits, *place, pattern), deadline, options_.limits.search_timeout);
 }
 

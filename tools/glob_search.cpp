@@ -62,8 +62,8 @@ struct Shared {
 
 class Matcher final : public WalkVisitor {
  public:
-  Matcher(const GlobPattern& pattern, std::size_t max_kept, Shared& shared)
-      : cursor_(pattern), newest_(max_kept), shared_(shared) {}
+  Matcher(const GlobPattern& pattern, bool named, std::size_t max_kept, Shared& shared)
+      : cursor_(pattern), named_(named), newest_(max_kept), shared_(shared) {}
   Matcher(const Matcher&) = delete;
   Matcher& operator=(const Matcher&) = delete;
 
@@ -85,7 +85,7 @@ class Matcher final : public WalkVisitor {
   }
 
   void file(std::string_view name, bool ignored) override {
-    if (ignored) {
+    if (ignored && !named_) {
       ++ignored_;
       return;
     }
@@ -99,6 +99,7 @@ class Matcher final : public WalkVisitor {
 
  private:
   GlobCursor cursor_;
+  const bool named_;
   Newest newest_;
   Shared& shared_;
   std::string_view path_;
@@ -109,11 +110,11 @@ class Matcher final : public WalkVisitor {
 
 }  // namespace
 
-GlobHits glob(const GlobPattern& pattern, const SearchPlace& place, const Deadline& deadline,
+GlobHits glob(const GlobPattern& pattern, bool named, const SearchPlace& place, const Deadline& deadline,
               std::size_t max_kept) {
   Shared shared{.mutex = {}, .newest = Newest(max_kept)};
   Walk walk({.root = place.fd.get(), .outer = place.outer, .threads = place.threads}, deadline);
-  const auto make = [&] { return std::make_unique<Matcher>(pattern, max_kept, shared); };
+  const auto make = [&] { return std::make_unique<Matcher>(pattern, named, max_kept, shared); };
   walk.run(make);
   const auto unreadable = walk.unreadable();
   const bool all = walk.run_ignored(make, kMaxIgnored);

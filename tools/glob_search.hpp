@@ -24,9 +24,10 @@ struct GlobHits {
   std::uint64_t unreadable = 0;  // directories, in which more may match
 };
 
-/// Finds the regular files below `place` that match, and keeps the `max_kept` newest. Ends early, with what
-/// was found so far, when `deadline` has passed.
-GlobHits glob(const GlobPattern& pattern, const SearchPlace& place, const Deadline& deadline,
+/// Finds the regular files below `place` that match, and keeps the `max_kept` newest. `named`: the pattern is
+/// the name of one file, which counts even if ignored. Ends early, with what was found so far, when
+/// `deadline` has passed.
+GlobHits glob(const GlobPattern& pattern, bool named, const SearchPlace& place, const Deadline& deadline,
               std::size_t max_kept);
 
 }  // namespace sandbox_worker::tools

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "tools/utf8_step.hpp"
 
@@ -161,6 +160,24 @@ void resolve_stars(Sequence& sequence, bool opens, bool closes) {
   sequence = std::move(out);
 }
 
+// Up to the first wildcard.
+std::size_t literal_length(std::string_view pattern) {
+  std::size_t at = 0;
+  for (; at < pattern.size() && std::string_view("*?[{").find(pattern[at]) == std::string_view::npos; ++at) {
+    if (pattern[at] == '\\') ++at;
+  }
+  return std::min(at, pattern.size());
+}
+
+std::string without_escapes(std::string_view pattern) {
+  std::string literal;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\' && i + 1 < pattern.size()) ++i;
+    literal += pattern[i];
+  }
+  return literal;
+}
+
 }  // namespace
 
 bool GlobCharacters::accepts(std::uint32_t c) const {
@@ -178,20 +195,15 @@ std::expected<std::vector<GlobNode>, std::string> parse_glob(std::string_view pa
   return sequence;
 }
 
+std::optional<std::string> literal_path(std::string_view pattern) {
+  if (literal_length(pattern) < pattern.size()) return std::nullopt;
+  return without_escapes(pattern);
+}
+
 std::pair<std::string, std::string_view> split_literal_directories(std::string_view pattern) {
-  std::size_t slash = std::string_view::npos;
-  for (std::size_t i = 0;
-       i < pattern.size() && std::string_view("*?[{").find(pattern[i]) == std::string_view::npos; ++i) {
-    if (pattern[i] == '\\') ++i;
-    if (i < pattern.size() && pattern[i] == '/') slash = i;
-  }
+  const auto slash = pattern.substr(0, literal_length(pattern)).rfind('/');
   if (slash == std::string_view::npos) return {{}, pattern};
-  std::string literal;
-  for (std::size_t i = 0; i <= slash; ++i) {
-    if (pattern[i] == '\\') ++i;
-    literal += pattern[i];
-  }
-  return {std::move(literal), pattern.substr(slash + 1)};
+  return {without_escapes(pattern.substr(0, slash + 1)), pattern.substr(slash + 1)};
 }
 
 }  // namespace sandbox_worker::tools

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,9 @@ struct GlobNode {
 /// Parses a glob. `**/` becomes any_directories, a `**` at the end anything, and stars elsewhere one star.
 /// The error is a sentence for the model.
 std::expected<std::vector<GlobNode>, std::string> parse_glob(std::string_view pattern);
+
+/// The path that a pattern without wildcards names, without escapes; none if it has wildcards.
+std::optional<std::string> literal_path(std::string_view pattern);
 
 /// The leading directories that a glob names without wildcards, up to and with the slash and without escapes:
 /// "src/lib/" of "src/lib/*.c"; and what is left of the pattern.

@@ -15,21 +15,35 @@
 namespace sandbox_worker::tools {
 namespace {
 
+void append_line(std::string& text, std::string_view line) {
+  if (!text.ends_with('\n')) text += '\n';
+  text += line;
+}
+
 std::string nothing_found(const SearchPlace& place, const GrepCounts& counts) {
   if (!place.directory && counts.binary > 0) return "(no matches: the file is binary)";
   std::string text = fmt::format("(no matches in {})", counted(counts.searched, "file", "files"));
   if (counts.binary > 0)
-    text += fmt::format("\n[{} not searched]", counted(counts.binary, "binary file", "binary files"));
-  if (counts.unreadable > 0)
-    text += fmt::format("\n[{} couldn't be read]", counted(counts.unreadable, "file", "files"));
-  if (counts.unreadable_directories > 0) text += "\n" + unreadable_note(counts.unreadable_directories);
+    append_line(text,
+                fmt::format("[{} not searched]", counted(counts.binary, "binary file", "binary files")));
   if (counts.ignored > 0) {
-    text += fmt::format(
-        "\n[{}{} ignored by .gitignore and the like, or in node_modules, not searched; name the file or "
-        "its directory as path to search it]",
-        counts.more_ignored ? "at least " : "", counted(counts.ignored, "file", "files"));
+    append_line(
+        text, fmt::format("[{}{} ignored by .gitignore and the like, or in node_modules, not searched; name "
+                          "the ignored file or directory itself as path to search it]",
+                          counts.more_ignored ? "at least " : "", counted(counts.ignored, "file", "files")));
   }
   return text;
+}
+
+// What may be missing, whether something was found or not.
+void append_gaps(std::string& text, const GrepCounts& counts) {
+  if (counts.unreadable > 0)
+    append_line(text, fmt::format("[{} couldn't be read]", counted(counts.unreadable, "file", "files")));
+  if (counts.unreadable_directories > 0) append_line(text, unreadable_note(counts.unreadable_directories));
+  if (counts.in_pieces > 0) {
+    append_line(text, fmt::format("[{} searched in pieces: a match of over {} bytes may be missing]",
+                                  counted(counts.in_pieces, "file was", "files were"), counts.sure));
+  }
 }
 
 }  // namespace
@@ -53,8 +67,9 @@ ToolResult Grep::search(std::string_view pattern, std::string_view path, std::st
   if (counts.error != 0 && report.lines() == 0)
     return ToolResult::error("grep: " + system_error_text("read", path, counts.error));
   std::string text = report.lines() > 0 ? report.text() : nothing_found(*place, counts);
+  append_gaps(text, counts);
   const auto advice = no_match_advice(pattern);
-  if (report.lines() == 0 && !advice.empty()) text += fmt::format("\n[{}]", advice);
+  if (report.lines() == 0 && !advice.empty()) append_line(text, fmt::format("[{}]", advice));
   return with_deadline_note("grep", std::move(text), deadline, options_.limits.search_timeout);
 }
 

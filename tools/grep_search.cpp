@@ -56,10 +56,12 @@ class Piece {
   MatchChunk::File file_{};  // `bytes` is where it begins until it ends
 };
 
-void count(GrepCounts& counts, FileOutcome outcome) {
+void count(GrepCounts& counts, FileOutcome outcome, const FileSearcher& searcher) {
   if (outcome == FileOutcome::searched) ++counts.searched;
   if (outcome == FileOutcome::binary) ++counts.binary;
   if (outcome == FileOutcome::unreadable) ++counts.unreadable;
+  if (searcher.sure() != kEndless) ++counts.in_pieces;
+  counts.sure = std::min(counts.sure, searcher.sure());
 }
 
 /// The directories that were opened last. In the order of the paths a directory's files surround those of its
@@ -116,7 +118,7 @@ class Worker {
       const std::size_t end = std::min<std::size_t>(files.size(), (number + 1) * at_once_);
       try {
         for (std::size_t i = number * at_once_; i < end && !deadline_.passed(); ++i) {
-          count(counts, search_file(files[i], piece));
+          search_file(files[i], piece, counts);
         }
       } catch (...) {
         piece.finish();  // or the others would wait for it
@@ -129,12 +131,12 @@ class Worker {
   }
 
  private:
-  FileOutcome search_file(FileList::File file, Piece& piece) {
+  void search_file(FileList::File file, Piece& piece, GrepCounts& counts) {
     const auto& directory = directories_.of(file);
     const char* const name = list_.name(file);
     constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     const UniqueFd fd(directory.fd ? ::openat(directory.fd.get(), name, kFlags) : -1);
-    if (!fd) return FileOutcome::unreadable;
+    if (!fd) return void(++counts.unreadable);
     searcher_.expect_full_reads(directory.full_reads);
     piece.begin_file();
     path_.clear();
@@ -143,7 +145,7 @@ class Worker {
       piece.add(path_, hit);
     });
     piece.end_file();
-    return outcome;
+    count(counts, outcome, searcher_);
   }
 
   const LineSearch& search_;
@@ -175,8 +177,9 @@ GrepCounts grep_file(const LineSearch& search, const SearchPlace& place, const D
   piece.begin_file();
   FileSearcher searcher;
   const std::string path = shown_path(place.path);
-  count(counts,
-        searcher.search(place.fd.get(), search, deadline, [&](const FileHit& hit) { piece.add(path, hit); }));
+  const auto outcome =
+      searcher.search(place.fd.get(), search, deadline, [&](const FileHit& hit) { piece.add(path, hit); });
+  count(counts, outcome, searcher);
   piece.end_file();
   piece.finish();
   counts.error = searcher.error();
@@ -187,6 +190,8 @@ void add_up(GrepCounts& all, const GrepCounts& some) {
   all.searched += some.searched;
   all.binary += some.binary;
   all.unreadable += some.unreadable;
+  all.in_pieces += some.in_pieces;
+  all.sure = std::min(all.sure, some.sure);
 }
 
 }  // namespace

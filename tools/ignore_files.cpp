@@ -50,6 +50,11 @@ std::shared_ptr<const IgnoreScope> read_scope(int fd, IgnoreFiles present, std::
   return scope;
 }
 
+std::shared_ptr<const IgnoreScope> read_root_scope(int fd, IgnoreFiles present, const OuterScope& outer) {
+  auto scope = read_scope(fd, present, outer.prefix.size(), outer.scope);
+  return outer.named && ignores_all_in(scope.get(), outer.prefix) ? outer.scope : scope;
+}
+
 OuterScope read_outer_scope(const std::string& path, UserExcludes user,
                             const std::function<UniqueFd(const std::string&)>& open_directory) {
   auto outermost = std::make_shared<IgnoreScope>();
@@ -63,8 +68,8 @@ OuterScope read_outer_scope(const std::string& path, UserExcludes user,
     above.emplace_back(std::move(directory), slash + 1);
     if (slash == 0) break;
   }
-  if (above.empty()) return {.scope = std::move(outermost), .prefix = {}};
-  OuterScope outer{.scope = outermost, .prefix = path.substr(above.back().second) + '/'};
+  if (above.empty()) return {.scope = std::move(outermost), .prefix = {}, .named = false};
+  OuterScope outer{.scope = outermost, .prefix = path.substr(above.back().second) + '/', .named = false};
   for (auto at = above.rbegin(); at != above.rend(); ++at) {
     const std::size_t base = at->second - above.back().second;
     outer.scope = read_scope(at->first.get(), IgnoreFiles::in(at->first.get()), base, std::move(outer.scope));

@@ -36,7 +36,12 @@ std::shared_ptr<const IgnoreScope> read_scope(int fd, IgnoreFiles present, std::
 struct OuterScope {
   std::shared_ptr<const IgnoreScope> scope;
   std::string prefix;  // of the directory below the outermost scope: "" or "src/lib/"
+  bool named = false;  // the caller asked for this directory, not for wherever it happens to be
 };
+
+/// The scope of the directory `fd` that `outer` is for. If it was named, its own rules don't hold when they
+/// ignore everything in it, as those do that tools put into their caches.
+std::shared_ptr<const IgnoreScope> read_root_scope(int fd, IgnoreFiles present, const OuterScope& outer);
 
 /// Collects the rules above the directory `path` (absolute), as far up as `open_directory` opens. Where rules
 /// ignore `path` or a directory on the way to it, the caller named it all the same: they don't hold below

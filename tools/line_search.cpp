@@ -10,8 +10,10 @@
 #include "tools/byte_finder.hpp"
 #include "tools/literals.hpp"
 #include "tools/regex_error.hpp"
+#include "tools/regex_size.hpp"
 #include "tools/regex_tree.hpp"
 #include "tools/utf8_step.hpp"
+#include "tools/windowed_match.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -33,7 +35,6 @@ constexpr std::int64_t kMaxMemoryUnseen = 512 << 10;
 constexpr std::size_t kMaxSteps = 4'000'000;
 // Where lines may be crossed, matches are longer; there a cancel may take longer too.
 constexpr std::size_t kMaxStepsOverLines = 16 * kMaxSteps;
-constexpr std::size_t kMinWindow = 512;
 
 // Where a match is says which part of a line to show; shorter ones are shown whole, and looking twice is
 // saved.
@@ -83,54 +84,43 @@ bool is_valid_utf8(std::string_view text) {
   return valid_utf8_prefix(text) == text.size();
 }
 
-/// Looks for a match in [begin, end) of `text`, in windows that overlap by half.
-class WindowedMatch {
- public:
-  WindowedMatch(const RE2& regex, std::size_t window, const Deadline& deadline)
-      : regex_(regex), window_(window), deadline_(deadline) {}
-
-  /// Fills in `match` if `located`.
-  bool find(std::string_view text, std::size_t begin, std::size_t end, std::string_view& match,
-            bool located) const {
-    re2::StringPiece place;
-    for (std::size_t from = begin;; from += window_ / 2) {
-      const std::size_t to = std::min(end, from + window_);
-      if (regex_.Match(piece(text), from, to, RE2::UNANCHORED, &place, located ? 1 : 0)) {
-        if (located) match = {place.data(), place.size()};
-        return true;
-      }
-      if (to == end || deadline_.passed()) return false;
-    }
-  }
-
- private:
-  const RE2& regex_;
-  const std::size_t window_;
-  const Deadline& deadline_;
-};
+bool is_ascii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
 
 }  // namespace
 
 struct LineSearch::Engine {
   std::string pattern;  // as RE2 gets it
   bool crosses_lines = false;
-  bool line_by_line = false;  // each is a text of its own to the expression
-  bool ascii_only = false;    // `text` serves for bytes as well
-  bool complete = false;      // what `finder` finds is a match
-  std::size_t window = 0;
+  bool line_by_line = false;       // each is a text of its own to the expression
+  bool ascii_only = false;         // `text` serves for bytes as well
+  bool complete = false;           // what `finder` finds is a match
+  std::size_t longest = kEndless;  // bytes of a match, at most
   std::optional<ByteFinder> finder;
-  std::unique_ptr<RE2> text;
+  std::optional<RegexProgram> text;
   mutable std::once_flag bytes_made;
-  mutable std::unique_ptr<RE2> bytes;  // for what isn't UTF-8; made when first needed
+  mutable std::optional<RegexProgram> bytes;  // for what isn't UTF-8; made when first needed
 
-  const RE2& for_bytes() const {
-    if (ascii_only) return *text;
+  RegexProgram program_of(std::unique_ptr<const RE2> regex) const {
+    return {std::move(regex), crosses_lines ? kMaxStepsOverLines : kMaxSteps};
+  }
+
+  const RegexProgram& for_bytes() const {
     std::call_once(bytes_made, [this] {
       auto made =
           std::make_unique<RE2>(piece(pattern), options_for(RE2::Options::EncodingLatin1, crosses_lines));
-      if (made->ok()) bytes = std::move(made);
+      if (made->ok()) bytes.emplace(program_of(std::move(made)));
     });
     return bytes ? *bytes : *text;
+  }
+
+  const RegexProgram& program_for(std::string_view searched) const {
+    if (ascii_only) return *text;
+    // A program for bytes has a quarter of the instructions or less, which pays in texts that are too long
+    // for the other one. In ASCII it finds the same.
+    const bool large = searched.size() > text->window && is_ascii(pattern) && is_ascii(searched);
+    return large || !is_valid_utf8(searched) ? for_bytes() : *text;
   }
 };
 
@@ -148,7 +138,11 @@ bool LineSearch::may_match(std::string_view text) const {
 }
 
 std::size_t LineSearch::window() const noexcept {
-  return engine_->window;
+  return engine_->text->window;
+}
+
+std::size_t LineSearch::longest() const noexcept {
+  return engine_->longest;
 }
 
 std::expected<LineSearch, std::string> LineSearch::compile(std::string_view pattern) {
@@ -166,45 +160,50 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     RequiredBytes required = required_bytes(tree->root);
     if (!engine->crosses_lines) forget_newlines(required.any_of);
     engine->complete = required.complete;
+    engine->longest = longest_match(tree->root);
     if (!required.any_of.empty()) engine->finder.emplace(std::move(required.any_of));
   }
   const auto encoding = engine->ascii_only ? RE2::Options::EncodingLatin1 : RE2::Options::EncodingUTF8;
   auto options = options_for(encoding, engine->crosses_lines);
   if (!tree) options.set_max_mem(kMaxMemoryUnseen);
   engine->pattern = with_line_ends(pattern, tree ? tree->line_ends : std::vector<std::size_t>{});
-  engine->text = std::make_unique<RE2>(piece(engine->pattern), options);
-  if (!engine->text->ok()) {
+  auto text = std::make_unique<RE2>(piece(engine->pattern), options);
+  if (!text->ok()) {
     // Asked again as it was written, so that the message doesn't quote what was added here.
     const RE2 original(piece(pattern), options);
-    const RE2& failed = original.ok() ? *engine->text : original;
+    const RE2& failed = original.ok() ? *text : original;
     std::string_view reason = failed.error();
     reason = reason.substr(0, reason.find(": "));
     return std::unexpected(regex_error_text(pattern, reason, failed.error_arg()));
   }
-  const auto instructions = static_cast<std::size_t>(std::max(1, engine->text->ProgramSize()));
-  const std::size_t steps = engine->crosses_lines ? kMaxStepsOverLines : kMaxSteps;
-  engine->window = std::max(steps / instructions, kMinWindow);
+  engine->text.emplace(engine->program_of(std::move(text)));
   return LineSearch(std::move(engine));
 }
 
 std::optional<LineHit> LineScan::next() {
   if (engine_.crosses_lines) return next_by_automaton();
   if (engine_.finder) return next_candidate();
-  if (engine_.line_by_line || (!engine_.ascii_only && !is_utf8())) return next_by_line();
+  if (engine_.line_by_line || &program() != &*engine_.text) return next_by_line();
   return next_by_automaton();
 }
 
-bool LineScan::is_utf8() {
-  if (!utf8_) utf8_ = is_valid_utf8(text_);
-  return *utf8_;
+const RegexProgram& LineScan::program() {
+  if (program_ == nullptr) program_ = &engine_.program_for(text_);
+  return *program_;
 }
 
-std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) const {
+bool LineScan::find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::size_t end,
+                    std::string_view& match, bool located) {
+  const bool found = matcher.find(text, begin, end, match, located);
+  sure_ = std::min(sure_, matcher.sure());
+  return found;
+}
+
+std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) {
   const std::string_view line = text_.substr(begin, end - begin);
-  const RE2& regex = engine_.ascii_only || is_valid_utf8(line) ? *engine_.text : engine_.for_bytes();
   std::string_view match = line;
-  const WindowedMatch matcher(regex, engine_.window, deadline_);
-  if (!matcher.find(line, 0, line.size(), match, line.size() > kMaxUnlocated)) return std::nullopt;
+  const WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
+  if (!find(matcher, line, 0, line.size(), match, line.size() > kMaxUnlocated)) return std::nullopt;
   const auto at = begin + static_cast<std::size_t>(match.data() - line.data());
   return LineHit{begin, end, at, at + match.size()};
 }
@@ -234,30 +233,47 @@ std::optional<LineHit> LineScan::next_by_line() {
 }
 
 std::optional<LineHit> LineScan::next_by_automaton() {
-  if (at_ >= text_.size()) return std::nullopt;
-  const RE2& regex = engine_.ascii_only || is_utf8() ? *engine_.text : engine_.for_bytes();
+  while (at_ < end_) {
+    std::string_view match;
+    const WindowedMatch matcher(program(), engine_.longest, deadline_);
+    if (!find(matcher, text_, at_, end_, match, true)) break;
+    const auto match_begin = static_cast<std::size_t>(match.data() - text_.data());
+    const auto match_end = match_begin + match.size();
+    // Behind the last newline there is no line, though an empty match fits there.
+    if (match_begin == end_ && text_[end_ - 1] == '\n') break;
+    // A match that ends in a newline ends with that line.
+    const std::size_t last = !match.empty() && text_[match_end - 1] == '\n' ? match_end - 1 : match_end;
+    const std::size_t end = std::min(text_.find('\n', last), text_.size());
+    // Where lines may be crossed, another match can begin in the last one of these.
+    at_ = engine_.crosses_lines && !match.empty() ? match_end : end + 1;
+    if (end < given_) {
+      if (deadline_.passed()) break;
+      continue;
+    }
+    const std::size_t begin = line_begin(text_, given_, std::max(match_begin, given_));
+    given_ = end + 1;
+    return LineHit{begin, end, std::max(match_begin, begin), std::max(match_end, begin)};
+  }
+  at_ = end_;
+  return std::nullopt;
+}
+
+std::optional<LineHit> LineScan::part(std::size_t begin, std::size_t end) {
+  const std::string_view searched = text_.substr(0, end);
+  if (engine_.finder && engine_.finder->find(searched, begin) == npos) return std::nullopt;
   std::string_view match;
-  const WindowedMatch matcher(regex, engine_.window, deadline_);
-  if (!matcher.find(text_, at_, text_.size(), match, true)) return at_ = text_.size(), std::nullopt;
-  const auto match_begin = static_cast<std::size_t>(match.data() - text_.data());
-  const auto match_end = match_begin + match.size();
-  // Behind the last newline there is no line, though an empty match fits there.
-  if (match_begin == text_.size() && text_.back() == '\n') return at_ = text_.size(), std::nullopt;
-  const std::size_t begin = line_begin(text_, at_, match_begin);
-  // A match that ends in a newline ends with that line.
-  const std::size_t last =
-      match_end > match_begin && text_[match_end - 1] == '\n' ? match_end - 1 : match_end;
-  const std::size_t end = std::min(text_.find('\n', last), text_.size());
-  at_ = end + 1;
-  return LineHit{begin, end, match_begin, match_end};
+  const WindowedMatch matcher(engine_.program_for(searched), engine_.longest, deadline_);
+  if (!find(matcher, text_, begin, end, match, true)) return std::nullopt;
+  const auto at = static_cast<std::size_t>(match.data() - text_.data());
+  return LineHit{0, end, at, at + match.size()};
 }
 
 std::size_t LineScan::count_matches(const LineHit& hit, std::size_t max) const {
   const std::string_view line = text_.substr(hit.begin, hit.end - hit.begin);
-  const RE2& regex = engine_.ascii_only || is_valid_utf8(line) ? *engine_.text : engine_.for_bytes();
-  const WindowedMatch matcher(regex, engine_.window, deadline_);
+  WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
   std::size_t count = 0;
-  for (std::size_t at = 0; at <= line.size() && count < max && !deadline_.passed(); ++count) {
+  for (std::size_t at = hit.match_begin - hit.begin; at <= line.size() && count < max && !deadline_.passed();
+       ++count) {
     std::string_view match;
     if (!matcher.find(line, at, line.size(), match, true)) break;
     const auto end = static_cast<std::size_t>(match.data() - line.data()) + match.size();

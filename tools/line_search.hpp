@@ -8,8 +8,12 @@
 #include <string_view>
 
 #include "tools/deadline.hpp"
+#include "tools/regex_size.hpp"
 
 namespace sandbox_worker::tools {
+
+struct RegexProgram;
+class WindowedMatch;
 
 /// A match and the whole lines that hold it, as offsets into the text that was searched. Of a short line, up
 /// to 1,500 bytes, the match may be said to be the whole.
@@ -37,9 +41,12 @@ class LineSearch {
   /// Whether it could match somewhere in `text`: false is certain, true is a guess.
   bool may_match(std::string_view text) const;
 
-  /// Bytes that the automaton goes through at once; a cancel waits for so many. In longer lines (and texts
-  /// that may be crossed) matches of up to half of it are found, wherever they are, and longer ones mostly.
+  /// Bytes that the automaton goes through at once whatever they are, while a cancel waits. Longer lines (and
+  /// texts that may be crossed) are searched in pieces if they prove too slow for more.
   std::size_t window() const noexcept;
+
+  /// Bytes that a match can have at most; kEndless: any number.
+  std::size_t longest() const noexcept;
 
  private:
   friend class LineScan;
@@ -49,32 +56,64 @@ class LineSearch {
   std::unique_ptr<Engine> engine_;
 };
 
-/// Goes through one text, hit by hit, each line at most once. The text begins at the beginning of a line, and
-/// what isn't valid UTF-8 in it is searched as bytes.
+/// Goes through one text, hit by hit, each line at most once. What isn't valid UTF-8 in it is searched as
+/// bytes.
 class LineScan {
  public:
-  /// All must outlive the scan.
+  /// Of a text that may be crossed, and is only a part of one: matches are looked for in [begin, end), and of
+  /// the lines that they are in, those before `given` were given out. What is around has a say in the
+  /// matches.
+  struct Part {
+    std::size_t begin;
+    std::size_t end;
+    std::size_t given;
+  };
+
+  /// The text begins at the beginning of a line. All must outlive the scan.
   LineScan(const LineSearch& search, std::string_view text, const Deadline& deadline)
-      : engine_(*search.engine_), text_(text), deadline_(deadline) {}
+      : LineScan(search, text, deadline, {.begin = 0, .end = text.size(), .given = 0}) {}
+  LineScan(const LineSearch& search, std::string_view text, const Deadline& deadline, Part part)
+      : engine_(*search.engine_),
+        text_(text),
+        deadline_(deadline),
+        end_(part.end),
+        at_(part.begin),
+        given_(part.given) {}
 
   /// None at the end, and soon after the deadline has passed.
   std::optional<LineHit> next();
 
+  /// Up to where lines were given out.
+  std::size_t given() const noexcept { return given_; }
+
+  /// Instead of next(), where the text is some of a line: a match in [begin, end) of it.
+  std::optional<LineHit> part(std::size_t begin, std::size_t end);
+
   /// How many matches the line of `hit` has, up to `max`.
   std::size_t count_matches(const LineHit& hit, std::size_t max) const;
+
+  /// Longer matches than of so many bytes may be missing so far, since the text was searched in pieces;
+  /// kEndless: none is.
+  std::size_t sure() const noexcept { return sure_; }
 
  private:
   std::optional<LineHit> next_candidate();
   std::optional<LineHit> next_by_automaton();
   std::optional<LineHit> next_by_line();
-  std::optional<LineHit> match_in_line(std::size_t begin, std::size_t end) const;
-  bool is_utf8();
+  std::optional<LineHit> match_in_line(std::size_t begin, std::size_t end);
+  bool find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::size_t end,
+            std::string_view& match, bool located);
+  /// The program for the whole text.
+  const RegexProgram& program();
 
   const LineSearch::Engine& engine_;
   const std::string_view text_;
   const Deadline& deadline_;
-  std::size_t at_ = 0;
-  std::optional<bool> utf8_;
+  const std::size_t end_;
+  std::size_t at_;
+  std::size_t given_;
+  const RegexProgram* program_ = nullptr;
+  std::size_t sure_ = kEndless;
 };
 
 }  // namespace sandbox_worker::tools

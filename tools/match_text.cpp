@@ -21,9 +21,14 @@ std::size_t skip_characters(std::string_view text, std::size_t at, std::size_t c
   return at;
 }
 
-// A third of what is shown precedes the match.
-void append_part_around(std::string& out, std::string_view line, std::size_t match, const FileHit& hit) {
-  std::size_t begin = match - std::min(match, kMaxShownLine / 3);
+bool is_short(std::string_view line) {
+  return line.size() <= kMaxShownLine || skip_characters(line, 0, kMaxShownLine) == line.size();
+}
+
+// Of a hit in one line. A third of what is shown precedes the match.
+void append_part_around(std::string& out, const FileHit& hit) {
+  const std::string_view line = hit.lines;
+  std::size_t begin = hit.match_begin - std::min(hit.match_begin, kMaxShownLine / 3);
   while (begin > 0 && begin < line.size() && is_continuation(line[begin])) --begin;
   const std::size_t end = skip_characters(line, begin, kMaxShownLine);
   const auto before = hit.before + begin;
@@ -72,20 +77,21 @@ std::size_t append_match(std::string& out, std::string_view path, const FileHit&
   std::size_t count = 0;
   for (std::size_t at = 0; at <= hit.lines.size(); ++count) {
     const std::size_t end = std::min(hit.lines.find('\n', at), hit.lines.size());
-    std::string_view line = hit.lines.substr(at, end - at);
-    const std::size_t match = hit.match_begin < at ? 0 : std::min(hit.match_begin - at, line.size());
+    FileHit one = hit;
+    one.lines = hit.lines.substr(at, end - at);
+    one.match_begin = hit.match_begin < at ? 0 : std::min(hit.match_begin - at, one.lines.size());
+    one.before = at == 0 ? hit.before : 0;
+    one.open_end = hit.open_end && end == hit.lines.size();
     at = end + 1;
-    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (one.lines.ends_with('\r')) one.lines.remove_suffix(1);
     append_valid_utf8(out, path);
     out += ':';
     out += fmt::format_int(hit.line + count).c_str();
     out += ':';
-    const bool short_line =
-        line.size() <= kMaxShownLine || skip_characters(line, 0, kMaxShownLine) == line.size();
-    if (short_line && hit.before == 0 && !hit.open_end) {
-      append_valid_utf8(out, line);
+    if (is_short(one.lines) && one.before == 0 && !one.open_end) {
+      append_valid_utf8(out, one.lines);
     } else {
-      append_part_around(out, line, match, hit);
+      append_part_around(out, one);
     }
     out += '\n';
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <charconv>
 
 namespace sandbox_worker::tools {
 namespace {
@@ -59,6 +60,16 @@ std::string_view advice_for(std::string_view part) {
   return {};
 }
 
+// "{2,1}"
+bool is_inverted(std::string_view repetition) {
+  unsigned min = 0;
+  unsigned max = 0;
+  const char* const end = repetition.data() + repetition.size();
+  const auto [comma, error] = std::from_chars(repetition.data() + 1, end, min);
+  if (error != std::errc() || comma == end) return false;
+  return std::from_chars(comma + 1, end, max).ec == std::errc() && max < min;
+}
+
 }  // namespace
 
 std::string regex_too_large_text() {
@@ -72,6 +83,9 @@ std::string regex_error_text(std::string_view pattern, std::string_view reason, 
   if (reason == "bad repetition operator") {
     return fmt::format("a repetition of a repetition ({}) is not supported; put the inner one in (?:…)",
                        part);
+  }
+  if (reason == "invalid repetition size" && is_inverted(part)) {
+    return fmt::format("the repetition {} has its bounds the wrong way round", part);
   }
   if (reason == "invalid repetition size") {
     return fmt::format("the repetition {} is too large; at most 1000 are possible, nested ones multiplied",
@@ -94,6 +108,7 @@ std::string_view no_match_advice(std::string_view pattern) {
     ++at;
     if (pattern[at] == '<' || pattern[at] == '>')
       return "\\< and \\> are the characters themselves here; write \\b for the edge of a word";
+    if (pattern[at] == '|') return "\\| is the character itself here; write | for alternatives";
   }
   return {};
 }

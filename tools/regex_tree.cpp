@@ -106,9 +106,9 @@ class Parser {
   RegexNode parse_sequence(unsigned depth) {
     RegexNode node{.kind = Kind::sequence};
     while (!done() && peek() != '|' && peek() != ')') {
-      const std::size_t size = node.children.size();
       parse_atom(node.children, depth);
-      while (!done() && node.children.size() > size && parse_repeat(node.children.back())) {
+      // Behind "(?i)" and "\Q\E" it is about what was before them.
+      while (!done() && !node.children.empty() && parse_repeat(node.children.back())) {
       }
     }
     return node;
@@ -164,8 +164,9 @@ class Parser {
         out.push_back(unknown());
         return;
       case '$':
-        tree_.line_ends.push_back(at_);
-        [[fallthrough]];
+        tree_.line_ends.push_back(at_++);
+        out.push_back(leaf(Kind::unknown));
+        return;
       case '^':
         ++at_;
         out.push_back(leaf(Kind::asserts));
@@ -272,13 +273,17 @@ class Parser {
     }
     if (const auto set = perl_class(c)) {
       at_ += 2;
-      return out.push_back({.kind = Kind::bytes, .bytes = *set});
+      return out.push_back(bytes(*set));
     }
     if (std::string_view("DSWCpP").find(c) != std::string_view::npos) {
       skip_wide_class();
       return out.push_back(unknown());
     }
-    if (const auto character = take_escaped()) add_character(out, *character);
+    const auto character = take_escaped();
+    if (!character) return;
+    // In a text that isn't UTF-8 it is that one byte.
+    if (*character >= 0x80 && *character <= 0xFF) return out.push_back(unknown());
+    add_character(out, *character);
   }
 
   void skip_wide_class() {
@@ -383,16 +388,6 @@ class Parser {
 
 std::optional<RegexTree> parse_regex(std::string_view pattern) {
   return Parser(pattern).parse();
-}
-
-std::size_t optional_parts(const RegexNode& node) {
-  constexpr std::size_t kMost = 1'000'000'000;
-  std::size_t inside = 0;
-  for (const auto& child : node.children) inside = std::min(inside + optional_parts(child), kMost);
-  if (node.kind != Kind::repeat) return inside;
-  const bool unbounded = node.max == RegexNode::kUnbounded;
-  const std::size_t times = std::min<std::size_t>(unbounded ? std::max(node.min, 1u) : node.max, 1000);
-  return std::min(inside * times + (unbounded ? 1 : node.max - node.min), kMost);
 }
 
 }  // namespace sandbox_worker::tools

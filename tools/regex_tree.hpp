@@ -14,8 +14,8 @@ using ByteSet = std::bitset<256>;
 struct RegexNode {
   enum class Kind {
     bytes,     // one byte out of a set
-    asserts,   // matches nothing by itself: ^ $ \b
-    unknown,   // something that is not looked into: . [^a] \pL
+    asserts,   // matches nothing by itself: ^ \b
+    unknown,   // something that is not looked into: . [^a] \pL, and $, which may take a carriage return
     sequence,  // children in a row; none is the empty text
     choice,    // one of the children
     repeat,    // the child, `min` times or up to `max` times more often
@@ -40,9 +40,5 @@ struct RegexTree {
 /// Understands what RE2 accepts, but for rare forms and very deep nesting; those give none. Meant for
 /// patterns that RE2 has compiled: errors are not looked for.
 std::optional<RegexTree> parse_regex(std::string_view pattern);
-
-/// How many parts may be left out or repeated, those under counted repetitions taken that many times:
-/// (?:a?b*){10} has 20. At most a billion are counted.
-std::size_t optional_parts(const RegexNode& node);
 
 }  // namespace sandbox_worker::tools

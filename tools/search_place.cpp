@@ -38,6 +38,7 @@ std::expected<SearchPlace, PathError> open_search_place(const SearchOptions& opt
     auto user = read_user_excludes(
         {.home = options.home, .xdg_config = options.xdg_config, .system = "/etc/gitconfig"});
     place.outer = read_outer_scope(place.path, std::move(user), open_directory);
+    place.outer.named = place.path != options.workspace->workdir();
   }
   return place;
 }

@@ -54,15 +54,21 @@ inline std::size_t valid_utf8_prefix(std::string_view text) noexcept {
   return at;
 }
 
-/// Appends a code point, which is none of the invalid bytes above.
-inline void append_utf8(std::string& out, std::uint32_t c) {
+/// Writes a code point, which is none of the invalid bytes above, to up to 4 bytes; gives their number.
+inline std::size_t encode_utf8(char* to, std::uint32_t c) noexcept {
   if (c < 0x80) {
-    out += static_cast<char>(c);
-    return;
+    *to = static_cast<char>(c);
+    return 1;
   }
   const unsigned more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-  out += static_cast<char>((0xF00u >> (more + 1) & 0xFFu) | c >> (6 * more));
-  for (unsigned i = more; i-- > 0;) out += static_cast<char>(0x80 | (c >> (6 * i) & 0x3F));
+  *to = static_cast<char>((0xF00u >> (more + 1) & 0xFFu) | c >> (6 * more));
+  for (unsigned i = more; i-- > 0;) *++to = static_cast<char>(0x80 | (c >> (6 * i) & 0x3F));
+  return more + 1;
+}
+
+inline void append_utf8(std::string& out, std::uint32_t c) {
+  char bytes[4];
+  out.append(bytes, encode_utf8(bytes, c));
 }
 
 }  // namespace sandbox_worker::tools

@@ -138,7 +138,7 @@ void Walk::read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& l
     return;
   }
   listing.start(fd.get());
-  auto scope = ignored ? nullptr : read_scope(fd.get(), listing.ignore_files, task.path.size(), task.scope);
+  auto scope = ignored ? nullptr : scope_of(task, fd.get(), listing.ignore_files);
   visitor.enter(std::string_view(task.path).substr(prefix), fd.get(), ignored);
   visit(listing, task, scope, ignored, visitor, found);
   while (listing.more && !deadline_.passed() && (!ignored || entries_left_ >= 0)) {
@@ -149,6 +149,11 @@ void Walk::read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& l
   found.wanted.path = task.path;
   found.wanted.scope = std::move(scope);
   found.ignored.path = task.path;
+}
+
+Walk::Scope Walk::scope_of(const Task& task, int fd, IgnoreFiles present) const {
+  if (task.path.size() == options_.outer.prefix.size()) return read_root_scope(fd, present, options_.outer);
+  return read_scope(fd, present, task.path.size(), task.scope);
 }
 
 void Walk::visit(const Listing& listing, const Task& task, const Scope& scope, bool ignored,

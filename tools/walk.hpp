@@ -80,6 +80,7 @@ class Walk {
   bool take(Task& task);
   void give(Found found);
   void read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& listing, Found& found);
+  Scope scope_of(const Task& task, int fd, IgnoreFiles present) const;
   void visit(const Listing& listing, const Task& task, const Scope& scope, bool ignored, WalkVisitor& visitor,
              Found& found);
 

@@ -71,7 +71,8 @@ std::string run_glob(const Place& place, const std::string& pattern) {
   const auto compiled = GlobPattern::compile(pattern).value();
   const auto at = place.open();
   std::string all;
-  for (const auto& hit : glob(compiled, at, deadline, 1'000'000).newest) (all += at.below(hit.path)) += '\n';
+  for (const auto& hit : glob(compiled, false, at, deadline, 1'000'000).newest)
+    (all += at.below(hit.path)) += '\n';
   return all;
 }
 

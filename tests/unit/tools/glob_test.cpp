@@ -66,6 +66,22 @@ TEST_CASE("glob: ignored files are left out and counted, unless they are named")
   CHECK(glob(tree, "*.log").starts_with("(no matches)"));
 }
 
+TEST_CASE("glob: a file that is named whole is listed even if ignored, and a directory that ignores itself") {
+  SearchTools tree;
+  tree.write(".gitignore", "*.log\n.env\n");
+  tree.write(".venv/.gitignore", "*\n");
+  for (const char* path : {".env", "logs/x.log", "logs/[x].log", ".venv/lib/a.py"}) tree.write(path, "");
+  CHECK(glob(tree, ".env") == ".env");
+  CHECK(glob(tree, "logs/x.log") == "logs/x.log");
+  CHECK(glob(tree, "x.log", "logs") == "logs/x.log");
+  CHECK(glob(tree, "logs/\\[x].log") == "logs/[x].log");
+  CHECK(glob(tree, ".venv/**/*.py") == ".venv/lib/a.py");
+  CHECK(glob(tree, "**/*.py", ".venv") == ".venv/lib/a.py");
+  const std::string none = glob(tree, "logs/*.log");
+  CHECK(has(none, "[2 matching files ignored"));
+  CHECK(has(none, "or the file without wildcards, to see it; or use bash: find]"));
+}
+
 TEST_CASE("glob: from below a repository or a directory with rules of its own") {
   SearchTools tree;
   for (const char* path : {"gg/.git/HEAD", "gg/src/a.c", "hh/src/a.c", "hh/src/b.c", "hh/out/x/a.c"})

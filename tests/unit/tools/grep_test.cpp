@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "tests/support/as_user.hpp"
 #include "tests/support/left_out.hpp"
@@ -103,6 +104,18 @@ TEST_CASE("grep: UTF-16, with what is beyond its first plane and what is broken"
   CHECK(grep(tree, "^a$") == "odd:1:a\n");
 }
 
+TEST_CASE("grep: UTF-16 files and lines of any size") {
+  SearchTools tree;
+  const std::string x(9 << 20, 'x');
+  tree.write("line", utf16("h\n" + x + "\nneedle at the end\n", true));
+  std::string lines;
+  while (lines.size() < 3 << 20) lines += "hay\n";
+  tree.write("lines", utf16(lines + "needle\r\n", false));
+  CHECK(grep(tree, "needle") ==
+        fmt::format("line:3:needle at the end\nlines:{}:needle\n", lines.size() / 4 + 1));
+  CHECK(has(grep(tree, "x\\nneedle", "line"), "line:3:needle at the end\n"));
+}
+
 TEST_CASE("grep: ignored files are counted when nothing was found, and searched when named") {
   SearchTools tree;
   tree.write(".gitignore", "build/\n*.log\n");
@@ -113,12 +126,25 @@ TEST_CASE("grep: ignored files are counted when nothing was found, and searched 
   const std::string none = grep(tree, "needle");
   CHECK(none.starts_with("(no matches in 2 files)"));
   CHECK(has(none,
-            "[3 files ignored by .gitignore and the like, or in node_modules, not searched; name the file or "
-            "its directory as path to search it]"));
+            "[3 files ignored by .gitignore and the like, or in node_modules, not searched; name the "
+            "ignored file or directory itself as path to search it]"));
   CHECK_FALSE(has(grep(tree, "hay"), "ignored"));
   CHECK(grep(tree, "needle", "build") == "build/a:1:needle\n");
   CHECK(grep(tree, "needle", "c.log") == "c.log:1:needle\n");
   CHECK(grep(tree, "needle", "node_modules/m") == "node_modules/m/b:1:needle\n");
+}
+
+TEST_CASE(
+    "grep: a named directory is searched even if it ignores itself, but not if it is just the workdir") {
+  SearchTools tree;
+  tree.write(".venv/.gitignore", "# made by a tool\n*\n!.gitignore\n");
+  tree.write(".venv/lib/api.py", "needle\n");
+  CHECK(has(grep(tree, "needle"), "[1 file ignored"));
+  CHECK(grep(tree, "needle", ".venv") == ".venv/lib/api.py:1:needle\n");
+  CHECK(grep(tree, "needle", ".venv/lib") == ".venv/lib/api.py:1:needle\n");
+  tree.write(".gitignore", "*\n");
+  CHECK(grep(tree, "needle").starts_with("(no matches in 0 files)"));
+  CHECK(grep(tree, "needle", tree.root).starts_with("(no matches in 0 files)"));
 }
 
 TEST_CASE("grep: from below a repository or a directory with rules of its own") {
@@ -188,12 +214,37 @@ TEST_CASE("grep: files and lines of any size") {
   CHECK(has(grep(tree, "9\\nneedle|8\\nneedle|[0-7]\\nneedle"), fmt::format("large:{}:needle\n", lines + 1)));
 }
 
+TEST_CASE("grep: where a slow pattern is searched for in pieces, it is said") {
+  SearchTools tree;
+  std::mt19937 random(3);
+  std::string text;
+  while (text.size() < 30'000) text += "ab"[random() % 2];
+  tree.write("slow", text);
+  const std::string slow = "[ab]*a[ab]{900}";
+  CHECK(grep(tree, slow + "x")
+            .starts_with("(no matches in 1 file)\n[1 file was searched in pieces: a match of over "));
+  tree.write("a", "bx\n");
+  CHECK(has(grep(tree, slow + "x|bx"), "a:1:bx\n[1 file was searched in pieces"));
+  CHECK(grep(tree, "(?:[ab]{2}){400}x") == "(no matches in 2 files)");
+}
+
 TEST_CASE("grep: matches over lines, where the pattern asks for it") {
   SearchTools tree;
   tree.write("a", "x\nfoo\nbar\ny\n");
   CHECK(grep(tree, "foo\\nbar") == "a:2:foo\na:3:bar\n");
   CHECK(grep(tree, "(?s)foo.bar") == "a:2:foo\na:3:bar\n");
   CHECK(grep(tree, "foo[^x]bar").starts_with("(no matches"));
+}
+
+TEST_CASE("grep: over lines, the next match may begin in the last line of the one before") {
+  SearchTools tree;
+  tree.write("n.c", "if (a) {\n  if (b) {\n    if (c) {\n    }\n");
+  tree.write("x", "a\na\na a\nb\na\nb\n\n\n");
+  CHECK(grep(tree, "\\{\\n\\s*if", "n.c") == "n.c:1:if (a) {\nn.c:2:  if (b) {\nn.c:3:    if (c) {\n");
+  CHECK(grep(tree, "a\\na", "x") == "x:1:a\nx:2:a\n");
+  CHECK(grep(tree, "a\\nb", "x") == "x:3:a a\nx:4:b\nx:5:a\nx:6:b\n");
+  CHECK(grep(tree, "\\n\\n", "x") == "x:6:b\nx:7:\n");
+  CHECK(grep(tree, "(?s)a.?", "x") == "x:1:a\nx:2:a\nx:3:a a\nx:5:a\n");
 }
 
 TEST_CASE("grep: what is too long is counted, and kept whole elsewhere") {
@@ -252,6 +303,7 @@ TEST_CASE("grep: advice on what other engines take otherwise") {
   CHECK(has(grep(tree, "\\<end\\>"), "write \\b for the edge of a word]"));
   CHECK(grep(tree, "x\\<y") == "a:2:x<y\n");
   CHECK_FALSE(has(grep(tree, "\\\\<end"), "\\b"));
+  CHECK(has(grep(tree, "foo\\|bar"), "[\\| is the character itself here; write | for alternatives]"));
   CHECK(has(grep(tree, "func("), "missing ) in the pattern: func( (write \\( for a literal one)"));
   CHECK(has(grep(tree, "func)"), "write \\) for a literal one"));
   CHECK(has(grep(tree, "a["), "write \\[ for a literal one"));
@@ -271,10 +323,12 @@ TEST_CASE("grep: a file that can't be read is an error with its reason") {
         "error: grep: cannot read /proc/self/mem: the device reported an error; try again once");
 }
 
-TEST_CASE("grep: directories that can't be read are said when nothing was found") {
+TEST_CASE("grep: files and directories that can't be read are said") {
   SearchTools tree;
   tree.write("secret/s", "needle\n");
   tree.write("a", "hay\n");
+  tree.write("b", "needle\n");
+  fs::permissions(tree.root + "/b", fs::perms(0200));
   fs::permissions(tree.root, fs::perms(0755));
   fs::permissions(tree.root + "/secret", fs::perms(0700));
   tree.options.threads = 1;
@@ -283,8 +337,10 @@ TEST_CASE("grep: directories that can't be read are said when nothing was found"
     sandbox_worker::testing::leave_out("ROOT");
     return;
   }
-  CHECK(has(grep(tree, "needle"), "\n[1 directory couldn't be read, so what is below is left out"));
-  CHECK(grep(tree, "hay") == "a:1:hay\n");
+  const std::string gaps =
+      "\n[1 file couldn't be read]\n[1 directory couldn't be read, so what is below is left out";
+  CHECK(grep(tree, "needle").starts_with("(no matches in 1 file)" + gaps));
+  CHECK(grep(tree, "hay").starts_with("a:1:hay" + gaps));
   CHECK(grep(tree, "needle", "secret").starts_with("error: grep: cannot open secret: permission denied"));
 }
 

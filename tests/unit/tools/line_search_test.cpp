@@ -67,6 +67,12 @@ TEST_CASE("line_search: lines that match") {
       {"a\\nb", "a\nb\nc\n", {"a\nb"}},
       {"(?s)a.*c", "xa\nb\ncx\nd", {"xa\nb\ncx"}},
       {"a\\n", "a\nb\n", {"a"}},
+      {"foo;$\\nfoobar", "foo;\r\nfoobar\r\n", {"foo;\r\nfoobar\r"}},
+      {"caf\\xe9", "caf\xE9\ncaf\xC3\xA9\n", {"caf\xE9", "caf\xC3\xA9"}},
+      {"caf[\\xe9]", "caf\xE9\ncaf\xC3\xA9\n", {"caf\xE9", "caf\xC3\xA9"}},
+      {"ab(?i)*", "ab*\nabb\na\n", {"ab*", "abb", "a"}},
+      {"ab\\Q\\E*", "ab*\nabb\na\n", {"ab*", "abb", "a"}},
+      {"(?i)^\\w$", "\xC5\xBF\ns\n-\n", {"\xC5\xBF", "s"}},
       {"TODO|FIXME", "x TODO\ny\nFIXME z TODO\n", {"x TODO", "FIXME z TODO"}},
   };
   for (const auto& row : rows) {
@@ -111,6 +117,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("line_search: a match as long as its line is found, however long that is") {
+  const std::string other = "x\n" + std::string(70, 'y') + "\n";
+  for (const std::size_t length : {3000u, 4000u, 5000u, 6000u, 10'000u, 100'000u, 1'000'000u}) {
+    for (const char* letter : {"b", "\xC3\xA9"}) {
+      std::string line;
+      while (line.size() < length) line += letter;
+      const std::string text = other + line + "\n" + other;
+      for (const std::string pattern :
+           {"^[^x].{79,}$", "^[^x].{119,}$", "^.{720,}$", ".{800,}", "\\S{1000}", "[^x]{1000}"}) {
+        CAPTURE(length);
+        CAPTURE(letter);
+        CAPTURE(pattern);
+        CHECK(lines_of(pattern, text) == Lines{line});
+      }
+    }
+  }
+}
+
+TEST_CASE("line_search: a match far from the beginning of a long line is found, whatever its length") {
+  std::string line = std::string(60'000, ';') + "\"name\":" + std::string(620, 'x') + "\"version\"";
+  line += std::string(60'000, ';');
+  CHECK(lines_of("\"name\":.{0,700}\"version\"", line) == Lines{line});
+  CHECK(lines_of("\"name\":[^;]*\"version\"", line) == Lines{line});
+  CHECK(lines_of("\"name\":.{0,700}\"version\";{900}", line) == Lines{line});
+}
+
 TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
   struct Row {
     const char* pattern;
@@ -127,6 +159,8 @@ TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
       {"[a", "missing ]"},
       {"a**", "repetition"},
       {"a{1001}", "at most 1000"},
+      {"a{1,1001}", "at most 1000"},
+      {"a{2,1}b?", "the repetition {2,1} has its bounds the wrong way round"},
       {"((a{100}){100}){100}", "1000"},
       {"a\\Z", "\\z"},
       {"(?P=name)", "back-references"},

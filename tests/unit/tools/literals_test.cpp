@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "tools/regex_size.hpp"
 #include "tools/regex_tree.hpp"
 
 using namespace sandbox_worker::tools;
@@ -62,6 +63,20 @@ TEST_CASE("literals: what a match must hold") {
       {"kernel_(?i)k", "kernel_"},
       {"(?P<name>quux)\\b", "quux"},
       {"a{0}quux", "quux"},
+      // $ may take a carriage return, so what is behind it doesn't follow at once.
+      {"fooq;$\\nbarq_x", "fooq;"},
+      {"quux$", "quux"},
+      {"(?:quux|zorg)$", "quux zorg"},
+      // In a file that isn't UTF-8 these are one byte.
+      {"quux\\xe9", "quux"},
+      {"quux\\xFF|zorg", "quux zorg"},
+      {"quux\\x{20ac}", "quux\xE2\x82\xAC !"},
+      // What stands between a character and its repetition takes no part.
+      {"quuxy(?i)*", "quux"},
+      {"quuxy\\Q\\E*", "quux"},
+      {"\\Qquuxy\\E?", "quuxy quux !"},
+      {"(?i)quu\\d", "<2><2><2><10> !"},
+      {"(?i)quux\\w", "<2><2><2><2>"},
   };
   for (const auto& row : rows) {
     CAPTURE(row.pattern);
@@ -104,6 +119,7 @@ TEST_CASE("regex_tree: parts that may be left out or repeated, multiplied") {
       {"a?b*c+", 3},
       {"a{5}", 0},
       {"a{2,5}", 3},
+      {"a{2,1}", 0},
       {"(?:a?b*){10}", 20},
       {"(a{1,10}){1,10}", 99},
       {"(?:a?){1000}|b?", 1001},
