@@ -13,7 +13,8 @@ asio::awaitable<std::optional<SearchSlots::Slot>> SearchSlots::take() {
     --free_;
     co_return Slot(*this);
   }
-  Waiter waiter{asio::steady_timer(co_await asio::this_coro::executor, asio::steady_timer::time_point::max())};
+  Waiter waiter{
+      asio::steady_timer(co_await asio::this_coro::executor, asio::steady_timer::time_point::max())};
   waiting_.push_back(&waiter);
   boost::system::error_code ignored;
   co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));

@@ -8,9 +8,9 @@
 
 namespace sandbox_worker::tools {
 
-/// How many searches run at once, over all lanes: each keeps a thread of the pool for as long as it takes, and
-/// reading and writing files must find one. Those that wait get their turn in order, and can be cancelled.
-/// Executor: one, for everything. Outlives the slots.
+/// How many searches run at once, over all lanes: each keeps a thread of the pool for as long as it takes,
+/// and reading and writing files must find one. Those that wait get their turn in order, and can be
+/// cancelled. Executor: one, for everything. Outlives the slots.
 class SearchSlots {
  public:
   explicit SearchSlots(unsigned count) : free_(count) {}

@@ -73,12 +73,12 @@ TEST_CASE("text_search: the border of two pieces is no edge of a line or word") 
 }
 
 TEST_CASE("text_search: a piece ends between two characters") {
-  for (std::size_t shift = 0; shift <= 8; ++shift) {
+  for (std::size_t shift = 0; shift <= 3; ++shift) {
     std::string text = std::string(shift, 'x');
     while (text.size() < kPiece + 100'000) text += "\xE2\x82\xAC";
     CAPTURE(shift);
     CHECK(hits_in("^x*(\xE2\x82\xAC)+y", text + "y").empty());  // longer than what is seen at once
-    CHECK(text_of(hits_in("\xE2\x82\xAC{900}y", text + "y\n")) == text_of(Hits{{1, text.size() - 2700}}));
+    CHECK(text_of(hits_in("\xE2\x82\xAC{90}y", text + "y\n")) == text_of(Hits{{1, text.size() - 270}}));
     CHECK(hits_in("[^x\xE2\x82\xAC]", text + "\n").empty());
     CHECK(text_of(hits_in("z.?$", text + "z\xE2\x82\xAC\nz")) == text_of(Hits{{1, text.size()}, {2, 0}}));
   }
