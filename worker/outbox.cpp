@@ -308,6 +308,11 @@ void Outbox::finish(Letter& letter) {
   options_.on_closed(id);
 }
 
+bool Outbox::at_rest() const {
+  return std::ranges::all_of(taking_in_, [](const Task& task) { return task.done(); }) &&
+         std::ranges::all_of(postings_, [](const Posting& posting) { return posting.task->done(); });
+}
+
 asio::awaitable<void> Outbox::close(milliseconds limit) {
   closing_ = true;
   for (auto& letter : letters_) letter.delivery.hurry(Clock::now());

@@ -48,6 +48,9 @@ class Outbox {
   /// Tries everything once more, waits until all is posted, at most for `limit`; what is left then is given
   /// up with a log line.
   boost::asio::awaitable<void> close(std::chrono::milliseconds limit);
+  /// Nothing runs any more. False after a close() that was cancelled: a thread of the pool may use what it
+  /// has.
+  bool at_rest() const;
 
  private:
   using Clock = std::chrono::steady_clock;

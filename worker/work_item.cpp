@@ -367,6 +367,7 @@ asio::awaitable<int> WorkItem::tear_down() {
   const auto posted_until = steady_clock::now() + (post ? kPostResults : 0ms);
   const auto post_for = post && !lease_gone_ ? kPostResults : 0ms;
   co_await finish(post_for + kUnwind, outbox_.close(post_for), "the posting of results");
+  at_rest_ = at_rest_ && outbox_.at_rest();
   if (const auto left = posted_until - steady_clock::now(); must_settle_journal() && left > 0ms) {
     co_await finish(std::chrono::ceil<milliseconds>(left), session_.look_for_answers(),
                     "the look for the last answers");
