@@ -48,6 +48,7 @@ struct ChildSetup {
   char* const* envp;
   int control;
   int status;
+  int own_output;
   int output;
   int command;
   int exports;
@@ -83,10 +84,13 @@ void close_all_between(unsigned first, unsigned last) {
   const auto lift = [&](int fd) { return ::fcntl(fd, F_DUPFD, 100); };
   const int control = lift(setup.control);
   const int report = lift(setup.report);
+  const int own_output = lift(setup.own_output);
   const int null = lift(::open("/dev/null", O_RDWR));
   const std::array privates{lift(setup.status), lift(setup.output), lift(setup.command), lift(setup.exports),
                             null};
-  if (::dup2(control, 0) < 0 || ::dup2(null, 1) < 0 || ::dup2(null, 2) < 0 || ::dup2(report, 3) < 0) fail();
+  if (::dup2(control, 0) < 0 || ::dup2(own_output, 1) < 0 || ::dup2(own_output, 2) < 0 ||
+      ::dup2(report, 3) < 0)
+    fail();
   int next = kFirstPrivateFd;
   for (const int fd : privates)
     if (::dup2(fd, next++) < 0) fail();
@@ -139,8 +143,10 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   auto control = Pipe::make();
   auto status = Pipe::make();
   auto exports = Pipe::make();
+  auto own_output = Pipe::make();
   auto report = Pipe::make();
-  if (!control || !status || !exports || !report) return failed("make", "pipes for the shell", errno);
+  if (!control || !status || !exports || !own_output || !report)
+    return failed("make", "pipes for the shell", errno);
 
   // Orphans of the session come to us instead of to init, so that they can be found and reaped.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -156,6 +162,7 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
                          .envp = envp.data(),
                          .control = control->read.get(),
                          .status = status->write.get(),
+                         .own_output = own_output->write.get(),
                          .output = start.output,
                          .command = start.command,
                          .exports = exports->write.get(),
@@ -176,8 +183,12 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
     if (::access(kBash, X_OK) != 0) return failed("start", kBash, reason);
     return failed("start the shell in", start.directory, reason);
   }
-  return BashProcess{pid, std::move(control->write), std::move(control->read), std::move(status->read),
-                     std::move(exports->read)};
+  return BashProcess{pid,
+                     std::move(control->write),
+                     std::move(control->read),
+                     std::move(status->read),
+                     std::move(exports->read),
+                     std::move(own_output->read)};
 }
 
 std::uint64_t tag_family() {

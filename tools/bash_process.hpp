@@ -31,6 +31,7 @@ struct BashProcess {
   UniqueFd control_waiting;  // the other end: tells what it hasn't read yet, and keeps SIGPIPE away
   UniqueFd status;           // read end of its status pipe
   UniqueFd exports;          // read end of the pipe for the exported variables
+  UniqueFd own_output;       // read end of its standard output and error
 };
 
 /// Starts one bash in a session of its own, with default signals, no other descriptors, a high OOM score, and

@@ -55,17 +55,6 @@ constexpr auto kRestoreLimit = std::chrono::seconds(5);
 /// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
 constexpr auto kJobStart = milliseconds(25);
 
-std::string quote(std::string_view text) {
-  std::string quoted = "'";
-  for (const char byte : text) {
-    if (byte == '\'')
-      quoted += "'\\''";
-    else
-      quoted += byte;
-  }
-  return quoted + "'";
-}
-
 asio::awaitable<void> pause(milliseconds time) {
   asio::steady_timer timer(co_await asio::this_coro::executor, time);
   co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -122,7 +111,7 @@ std::optional<std::string> BashSession::start_shell() {
   }
   if (!started) return started.error();
   if (next_.directory != wanted)
-    moved_ = fmt::format("[{} can't be entered; the shell began in {}]\n", wanted, next_.directory);
+    begin_note_ = fmt::format("[{} can't be entered; the shell began in {}]\n", wanted, next_.directory);
   shell_ = *std::move(started);
   sessions_.insert(shell_->pid());
   if (options_.on_shell) options_.on_shell(shell_->pid());
@@ -141,6 +130,7 @@ void BashSession::on_output(std::string_view bytes) {
 
 void BashSession::finish(Kind kind, int status) {
   pipe_->drain();
+  if (kind == Kind::died && output_) output_->feed(shell_->exit_trap_output());
   ending_ = CallEnding{.kind = kind, .status = status};
   if (output_ == nullptr && !restoring_ && kind == Kind::died) ended_idle_ = true;
   if (kind == Kind::died) begun_ = shell_->begun();
@@ -186,7 +176,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
     add_line(text,
              "[the shell ended after the last call; this is a fresh one, with directory and exported "
              "variables]\n");
-  if (const auto moved = std::exchange(moved_, {}); !moved.empty()) add_line(text, moved);
+  if (const auto begin = std::exchange(begin_note_, {}); !begin.empty()) add_line(text, begin);
   CallEnding ending = *std::exchange(ending_, {});
   ending.stop = stop;
   ending.limit = limit;
@@ -202,10 +192,17 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   co_return ending.is_error() ? ToolResult::error(std::move(text)) : ToolResult::text(std::move(text));
 }
 
-/// A shell that has what it should begin with; the problem otherwise.
+/// A shell that has what it should begin with; the problem otherwise. Variables that can't be handed over now
+/// never can, and must not cost every shell to come.
 asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
   if (auto problem = start_shell()) co_return problem;
   if (std::exchange(bare_, false)) co_await restore_variables();
+  if (!shell_ && !exports_.empty() && !co_await is_cancelled()) {
+    exports_.clear();
+    add_line(begin_note_, "[the exported variables can't be handed to the fresh shell; they are lost]\n");
+    if (auto problem = start_shell()) co_return problem;
+    if (std::exchange(bare_, false)) co_await restore_variables();
+  }
   if (!shell_) co_return "the shell ended while it was started; nothing was run";
   co_return std::nullopt;
 }
@@ -269,19 +266,20 @@ asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
   if (!ending_) finish(Kind::stuck, 0);
 }
 
-/// Gives a fresh shell the exported variables of the one before.
+/// Gives a fresh shell the exported variables of the one before. It is gone afterwards where that ended it or
+/// took too long.
 asio::awaitable<void> BashSession::restore_variables() {
   std::string commands;
   const auto profile = std::find_if(options_.environment.begin(), options_.environment.end(),
                                     [](const std::string& entry) { return entry.starts_with("BASH_ENV="); });
-  if (profile != options_.environment.end())
-    commands = "export BASH_ENV=" + quote(std::string_view(*profile).substr(9)) + "\n";
-  if (!exports_.empty()) commands += "unset $(compgen -e)\n" + exports_;
+  if (!exports_.empty())
+    commands = restore_commands(exports_);
+  else if (profile != options_.environment.end())
+    commands = "export BASH_ENV=" + quote_for_shell(std::string_view(*profile).substr(9));
   if (commands.empty()) co_return;
-  commands = "{\n" + commands + "\n} >/dev/null 2>&1";  // the lane's jobs may print meanwhile
   restoring_ = true;
   ending_.reset();
-  if (shell_->run(commands)) {
+  if (shell_->run(commands, Printing::nowhere)) {
     const auto give_up = Clock::now() + kRestoreLimit;
     while (!ending_ && Clock::now() < give_up && !co_await is_cancelled()) {
       wake_.expires_at(give_up);

@@ -70,7 +70,7 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   bool restoring_ = false;              // variables of the shell before
   bool bare_ = false;                   // the shell hasn't got the variables yet that it should begin with
   bool ended_idle_ = false;             // a shell ended between calls, which the next one is told
-  std::string moved_;                   // a line on where a shell began instead, which the next call is told
+  std::string begin_note_;              // lines on how a shell began otherwise, which the next call is told
   std::optional<CallEnding> ending_;    // of the running call
   bool begun_ = false;                  // the shell had taken something of it, as far as is known
 };

@@ -24,6 +24,7 @@
 #include "tools/bash_process.hpp"
 #include "tools/descendants.hpp"
 #include "tools/process_table.hpp"
+#include "tools/shell_lines.hpp"
 #include "tools/system_error.hpp"
 
 namespace sandbox_worker::tools {
@@ -31,53 +32,6 @@ namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-
-/// Moves the private descriptors to 90 and above, so that no program inherits them. Bash closes on execution
-/// what is copied from a descriptor that is closed then, and its own copy of one that is closed for the time
-/// of an eval is such a one: at 10, as nothing else is open yet.
-constexpr std::string_view kFirstLines =
-    "\\shopt -s expand_aliases\n"
-    "\\eval '\\exec 90>&10' 80>&-\n"
-    "\\eval '\\exec 91>&10' 81>&-\n"
-    "\\eval '\\exec 92<&10' 82<&-\n"
-    "\\eval '\\exec 93>&10' 83>&-\n"
-    "\\eval '\\exec 94<&10' 84<&-\n"
-    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&-\n";
-
-/// Runs the command in the memory file. The redirections belong to eval: bash keeps close-on-exec copies of
-/// its own descriptors 0, 1 and 2 meanwhile, above those that they are redirected to, and puts them back
-/// afterwards, whatever `exec` did to them; traces of these lines go to /dev/null. No variable, loop or
-/// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
-/// writing too, as bash never opens it for its background jobs: see has_background_input.
-///
-/// The second eval hands over the exported variables and then tells the end, with a word that the command
-/// can't know: a builtin can write to these descriptors too. It needs all that the next command will need:
-/// where that is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is told, and the
-/// call that did it is the one that hears of it. Its redirections go downwards, as a copy of bash's own takes
-/// the lowest free descriptor above the one named. Its last argument is what the next command finds in `$_`.
-/// The comment at the end is read only when bash is done with the line before; see Shell::tick. Short, as
-/// bash reads it byte by byte, with a system call for each.
-constexpr std::string_view kRunLines =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&91 2>&91;"
-    "\\builtin eval \"\\builtin export -p;\\builtin echo {} $? >&90\" \"${{-:LINENO=1:0}}\""
-    " <&94 >&93 <&92 <&91\n"
-    "#\n";
-
-/// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
-/// removed. Assigning POSIXLY_CORRECT needs no command and can hold the status; in that mode no function
-/// hides the special builtin `unset`; leaving it clears options that are set again.
-constexpr std::string_view kGuardedRunLines =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&91 2>&91;"
-    "POSIXLY_CORRECT=1$?;\\unset -f builtin;"
-    "\\builtin eval \"\\unset POSIXLY_CORRECT;\\builtin shopt -s expand_aliases;"
-    "\\builtin shopt -u inherit_errexit;\\builtin export -p;\\builtin echo {} ${{POSIXLY_CORRECT#1}} >&90\""
-    " \"${{-:LINENO=1:0}}\" <&94 >&93 <&92 <&91\n"
-    "#\n";
-
-bool may_define_builtin(std::string_view command) {
-  const auto has = [&](std::string_view part) { return command.find(part) != std::string_view::npos; };
-  return has("builtin") && (has("()") || has("( )") || has("function"));
-}
 
 /// A word and a status are shorter; whatever else a command may write there is dropped.
 constexpr std::size_t kMaxRecord = 100;
@@ -88,6 +42,9 @@ constexpr auto kTick = std::chrono::milliseconds(100);
 /// The kernel gives no program more (a quarter of the stack's limit, usually 2 MiB), so larger exports serve
 /// nobody and are not kept.
 constexpr std::size_t kMaxExports = 2 * 1024 * 1024;
+
+/// Kept of what bash itself prints while a command runs: as much as its pipe holds.
+constexpr std::size_t kMaxOwnOutput = 64 * 1024;
 
 /// Room for exported variables that bash writes before it tells the end; where that is too little, tick()
 /// makes more. What any process may ask for.
@@ -189,23 +146,26 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   set_nonblocking(started->status.get());
   exports_pipe_ = std::move(started->exports);
   set_nonblocking(exports_pipe_.get());
+  own_output_pipe_ = std::move(started->own_output);
+  set_nonblocking(own_output_pipe_.get());
   ::fcntl(exports_pipe_.get(), F_SETPIPE_SZ, kExportsPipe);
   status_.assign(started->status.release());
 #ifdef SYS_pidfd_open
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
   if (process >= 0) process_.assign(process);
 #endif
-  if (::write(control_.get(), kFirstLines.data(), kFirstLines.size()) < 0)
+  if (::write(control_.get(), kFirstShellLines.data(), kFirstShellLines.size()) < 0)
     return system_error_text("write to", "the shell", errno);
   return std::nullopt;
 }
 
-bool Shell::run(std::string_view command) {
+bool Shell::run(std::string_view command, Printing printing) {
   if (over_ || !put(command_.get(), command)) return false;
   incoming_exports_.clear();
+  read_own_output();
+  own_output_.clear();
   word_ = random_word();
-  const auto lines =
-      may_define_builtin(command) ? fmt::format(kGuardedRunLines, word_) : fmt::format(kRunLines, word_);
+  const auto lines = run_lines(command, word_, printing);
   lines_size_ = static_cast<int>(lines.size());
   // The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
   if (::write(control_.get(), lines.data(), lines.size()) != lines_size_) return false;
@@ -277,6 +237,20 @@ void Shell::read_exports() {
   }
 }
 
+/// The beginning of what has come; the rest is dropped, so that bash never waits for room.
+void Shell::read_own_output() {
+  std::array<char, 16 * 1024> buffer;
+  ssize_t count = 0;
+  while ((count = ::read(own_output_pipe_.get(), buffer.data(), buffer.size())) > 0)
+    own_output_.append(buffer.data(),
+                       std::min(static_cast<std::size_t>(count), kMaxOwnOutput - own_output_.size()));
+}
+
+std::string_view Shell::exit_trap_output() const {
+  const bool traced = own_output_.contains(kTracedPart);
+  return traced ? std::string_view() : own_output_;
+}
+
 std::optional<std::string> Shell::exports() const {
   if (exports_.size() > kMaxExports) return std::nullopt;
   return exports_;
@@ -297,6 +271,7 @@ void Shell::check_process() {
   read_status();  // a last command may have ended just before
   if (over_) return;
   end_reports();
+  if (running_) read_own_output();
   begun_ = bytes_waiting(control_waiting_.get()) < lines_size_;
   events_.died(status);
 }
@@ -309,6 +284,7 @@ void Shell::tick() {
     self->check_process();
     if (self->over_ || !self->running_) return;
     self->read_exports();  // bash may wait for room
+    self->read_own_output();
     // The comment after the command's line has been read, so bash is done with it; but no status came.
     if (bytes_waiting(self->control_waiting_.get()) == 0 &&
         bytes_waiting(self->status_.native_handle()) == 0) {

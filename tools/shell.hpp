@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "tools/environment.hpp"
+#include "tools/shell_lines.hpp"
 #include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
@@ -47,7 +48,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   Shell& operator=(const Shell&) = delete;
 
   /// Hands over the next command; the one before must have ended. False: the machine refused (no memory).
-  bool run(std::string_view command);
+  bool run(std::string_view command, Printing printing = Printing::to_output);
 
   /// Stops reporting, closes the pipes and kills the bash process (not its children), if it still runs.
   void stop();
@@ -60,6 +61,10 @@ class Shell : public std::enable_shared_from_this<Shell> {
   /// `declare -x` lines of the exported variables at that time; empty before the first command's end. Nothing
   /// when they are larger than any program can be given.
   std::optional<std::string> exports() const;
+  /// What the EXIT trap of a shell printed that has died while a command ran, where it was `set -e` that
+  /// ended it: bash puts back its own output before that trap. Up to 64 KiB; nothing where traces of our own
+  /// line are in it.
+  std::string_view exit_trap_output() const;
 
  private:
   Shell(const ShellOptions& options, ShellEvents events);
@@ -68,6 +73,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void read_status();
   void take_status(std::string_view bytes);
   void read_exports();
+  void read_own_output();
   void end_reports();
   void watch_process();
   void tick();
@@ -82,6 +88,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   bool over_ = false;
   UniqueFd command_;          // memory file with the command's text
   UniqueFd exports_pipe_;     // read end
+  UniqueFd own_output_pipe_;  // the same, of what bash prints while none of a command's redirections hold
   UniqueFd control_;          // write end: one line makes bash run what the memory file holds
   UniqueFd control_waiting_;  // bash's end
   boost::asio::posix::stream_descriptor status_;
@@ -91,6 +98,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   std::string record_;            // of the status pipe, as far as it has come
   std::string exports_;           // when the last command ended
   std::string incoming_exports_;  // of the running one
+  std::string own_output_;        // since the last command was handed over
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

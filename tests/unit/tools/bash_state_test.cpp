@@ -173,6 +173,86 @@ TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call
   }
 }
 
+TEST_CASE("bash: a command that seems to define a function named builtin changes no option") {
+  for (const char* mode : {"set +o posix", "set -o posix", "export POSIXLY_CORRECT=a/=b/c"}) {
+    CAPTURE(std::string(mode));
+    Lane lane;
+    lane.text(std::string(mode) +
+              "; shopt -s inherit_errexit shift_verbose; shopt -u expand_aliases sourcepath");
+    const std::string probe = "shopt; set +o; declare -p POSIXLY_CORRECT; env | grep POSIX";
+    const auto before = lane.text(probe);
+    for (const char* command : {"grep -rn 'builtin function' .", "cat <<E\nint f() { return builtin(0); }\nE",
+                                "f() { builtin echo x; }; f", "builtin () { echo mine; }; builtin"}) {
+      CAPTURE(std::string(command));
+      lane.text(command);
+      CHECK(lane.text(probe) == before);
+    }
+    CHECK(lane.text("(exit 3); : builtin function; (exit 4)") == "[exit status 4]");
+    CHECK(lane.text("builtin echo x") == "x\n");
+  }
+}
+
+TEST_CASE("bash: what traps print around our own lines goes nowhere, least of all to the next shell") {
+  for (const std::string trap :
+       {"trap 'echo touch ran' DEBUG", "trap 'printf \"> \"' DEBUG", "trap 'printf .' DEBUG",
+        "trap 'echo \"exit status $?: $BASH_COMMAND\"' DEBUG; true",
+        "set -m; trap 'echo touch ran' CHLD; sleep 0 & sleep 0.1",
+        "trap 'echo touch ran' ERR RETURN; false"}) {
+    CAPTURE(trap);
+    Lane lane;
+    lane.text("export AAA=1 BBB=2 LAST=3; " + trap);
+    lane.text(":");
+    CHECK(contains(lane.text("exit 1"), "the next call gets a fresh shell"));
+    CHECK(lane.text("echo $AAA $BBB $LAST; ls") == "1 2 3\n");
+  }
+}
+
+TEST_CASE("bash: modes that the worker's environment asks for don't keep a fresh shell from its variables") {
+  for (const char* variable :
+       {"SHELLOPTS=errexit", "SHELLOPTS=xtrace:verbose:nounset", "POSIXLY_CORRECT=1"}) {
+    CAPTURE(std::string(variable));
+    Lane::Options options;
+    options.environment.emplace_back(variable);
+    Lane lane(options);
+    lane.text("export E='two words' UID; cd /tmp");
+    CHECK(contains(lane.text("exit 1"), "the next call gets a fresh shell in /tmp with the exported"));
+    const auto answer = lane.text("echo $E; set +x");
+    CHECK(answer.find("two words\n") != std::string::npos);
+    CHECK_FALSE(contains(answer, "declare"));
+    CHECK_FALSE(contains(answer, "lost"));
+  }
+  Lane lane;
+  lane.text("export POSIXLY_CORRECT=1 UID E=x");
+  lane.text("exit");
+  CHECK(lane.text("echo $E; shopt -o posix") == "x\nposix          \ton\n");
+}
+
+TEST_CASE("bash: variables that end the shell they are handed to are lost, and cost no further shell") {
+  Lane lane;
+  // Given to the fresh shell, the index is evaluated.
+  lane.text("export E=x N='a[$(kill -9 $$)]'; declare -i N");
+  CHECK(contains(lane.text("exit 3"), "with the exported variables of the last completed call"));
+  CHECK(lane.text("echo ${E-none}; cd /") ==
+        "[the exported variables can't be handed to the fresh shell; they are lost]\nnone\n");
+  lane.text("export E=y; exit 3");
+  CHECK(lane.text("export E=z; pwd") == "/\n");
+  lane.text("exit 3");
+  CHECK(lane.text("echo $E") == "z\n");
+}
+
+TEST_CASE("bash: a fresh shell's PWD is where it is, and OLDPWD where the last one was before") {
+  Lane lane;
+  lane.text("mkdir -p d real; ln -s real link; cd d");
+  lane.text("rmdir ../d");
+  lane.text("exit 1");
+  CHECK(lane.text("echo $PWD; pwd; echo $OLDPWD") ==
+        fmt::format("{0}\n{0}\n{0}\n", lane.dir.path().string()));
+  lane.text("cd link");
+  lane.text("exit 1");
+  CHECK(lane.text("echo $PWD; pwd; env | grep ^PWD=") ==
+        fmt::format("{0}\n{0}\nPWD={0}\n", lane.path("real")));
+}
+
 TEST_CASE("bash: a command that meets an ended shell is run by a fresh one, once") {
   Lane lane;
   lane.text("export E=x");

@@ -145,6 +145,40 @@ TEST_CASE("bash: a shell that ends is said, and the next call finds directory an
   }
 }
 
+TEST_CASE("bash: what an EXIT trap prints is there, however the shell is ended") {
+  struct Row {
+    const char* before;
+    const char* command;
+    const char* output;
+  };
+  const char* all = "a\nBYE\nBYE2\n[the shell ended with exit status ";
+  for (const auto& row : {
+           Row{":", "exit 4", all},
+           Row{":", "set -u; : $nosuch; echo no",
+               "a\nbash: line 1: nosuch: unbound variable\nBYE\nBYE2\n[the shell "},
+           Row{":", "set -e; false; echo no", all},
+           Row{":", "set -e; (exit 3); echo no", all},
+           Row{":", "set -e; f() { ls /nosuch 2>/dev/null; }; f; echo no", all},
+           Row{":",
+               "echo 'set -euo pipefail; trap \"echo BYE; echo BYE2 >&2\" EXIT; false' >s; . ./s; echo no",
+               all},
+           Row{"set -e; trap 'echo BYE; echo BYE2 >&2' EXIT", "false", all},
+           Row{"trap : DEBUG", "set -e; false", all},
+           Row{"trap 'echo E' ERR", "set -e; false", "a\nE\nBYE\nBYE2\n[the shell ended"},
+           // Traces of our own line can't be told from the trap's output, so both are left out.
+           Row{"set -x", "set -e; false",
+               "++ trap 'echo BYE; echo BYE2 >&2' EXIT\n++ echo a\na\n++ set -e\n++ false\n[the shell ended"},
+       }) {
+    CAPTURE(row.before);
+    CAPTURE(row.command);
+    Lane lane;
+    lane.text(row.before);
+    const auto answer =
+        lane.text(std::string("trap 'echo BYE; echo BYE2 >&2' EXIT 2>/dev/null; echo a; ") + row.command);
+    CHECK_MESSAGE(answer.starts_with(row.output), answer);
+  }
+}
+
 TEST_CASE("bash: restart gives a shell as at the start") {
   Lane lane;
   lane.text("mkdir sub; cd sub; export E=x; sleep 1000 & echo $! >../pid");

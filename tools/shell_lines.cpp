@@ -1,0 +1,95 @@
+#include "tools/shell_lines.hpp"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+namespace sandbox_worker::tools {
+namespace {
+
+/// Runs the command in the memory file. The redirections belong to eval: bash keeps close-on-exec copies of
+/// its own descriptors 0, 1 and 2 meanwhile, above those that they are redirected to, and puts them back
+/// afterwards, whatever `exec` did to them; traces of these lines go to bash's own. No variable, loop or
+/// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
+/// writing too, as bash never opens it for its background jobs: see has_background_input.
+///
+/// The second eval hands over the exported variables and then tells the end, with a word that the command
+/// can't know: a builtin can write to these descriptors too. Only the two builtins that tell something have
+/// their output there: traps print into bash's own. It needs all that the next command will need: where that
+/// is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is told, and the call that
+/// did it is the one that hears of it. Descriptors are named downwards, as a copy of bash's own takes the
+/// lowest free one above the one named. The last argument is what the next command finds in `$_`. The comment
+/// at the end is read only when bash is done with the line before; see Shell::tick. Short, as bash reads it
+/// byte by byte, with a system call for each.
+constexpr std::string_view kRunLines =
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
+    "\\builtin eval \"\\builtin export -p >&93&&\\builtin echo {1} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
+    " <&94\n"
+    "#\n";
+
+/// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
+/// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
+/// hides the special builtin `unset`. Afterwards the mode and the options that go with it are as before.
+constexpr std::string_view kGuardedRunLines =
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
+    "POSIXLY_CORRECT=${{BASHOPTS//:/ }}/${{POSIXLY_CORRECT+=$POSIXLY_CORRECT}}/$?;\\unset -f builtin;"
+    "\\builtin eval \"case \\$POSIXLY_CORRECT in */=*) POSIXLY_CORRECT=\\${{POSIXLY_CORRECT#*/=}};"
+    "POSIXLY_CORRECT=\\${{POSIXLY_CORRECT%/*}};;*) \\unset POSIXLY_CORRECT;;esac;"
+    "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
+    "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
+    "\\builtin export -p >&93&&\\builtin echo {1} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
+    " \"${{-:LINENO=1:0}}\" <&94\n"
+    "#\n";
+
+bool may_define_builtin(std::string_view command) {
+  if (!command.contains("builtin")) return false;
+  static const RE2 name(R"(\bbuiltin\b)", RE2::Latin1);
+  static const RE2 definition(R"(\([ \t]*\)|\bfunction\b)", RE2::Latin1);
+  const re2::StringPiece text(command.data(), command.size());
+  return RE2::PartialMatch(text, name) && RE2::PartialMatch(text, definition);
+}
+
+}  // namespace
+
+/// So that no program inherits them: bash closes on execution what is copied from a descriptor that is closed
+/// then, and its own copy of one that is closed for the time of an eval is such a one: at 10, as nothing else
+/// is open yet.
+const std::string_view kFirstShellLines =
+    "\\shopt -s expand_aliases\n"
+    "\\eval '\\exec 90>&10' 80>&-\n"
+    "\\eval '\\exec 91>&10' 81>&-\n"
+    "\\eval '\\exec 92<&10' 82<&-\n"
+    "\\eval '\\exec 93>&10' 83>&-\n"
+    "\\eval '\\exec 94<&10' 84<&-\n"
+    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&-\n";
+
+std::string run_lines(std::string_view command, std::string_view word, Printing printing) {
+  const int output = printing == Printing::to_output ? 91 : 94;
+  return may_define_builtin(command) ? fmt::format(kGuardedRunLines, output, word)
+                                     : fmt::format(kRunLines, output, word);
+}
+
+/// Errors are left aside: some variables are constant in a fresh shell. They must not end it either, which an
+/// inherited `set -e` does, and POSIX mode where a special builtin fails; `declare` isn't one. PWD is the
+/// directory of the shell that ended.
+std::string restore_commands(std::string_view exports) {
+  return fmt::format(
+      "\\command unset $(\\compgen -e) || :\n"
+      "alias export='declare -x'\n"
+      "\\eval {} || :\n"
+      "\\unalias export\n"
+      "PWD=$(\\pwd) || :\n",
+      quote_for_shell(exports));
+}
+
+std::string quote_for_shell(std::string_view text) {
+  std::string quoted = "'";
+  for (const char byte : text) {
+    if (byte == '\'')
+      quoted += "'\\''";
+    else
+      quoted += byte;
+  }
+  return quoted + "'";
+}
+
+}  // namespace sandbox_worker::tools

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sandbox_worker::tools {
+
+/// Where a command that is handed to a shell prints.
+enum class Printing { to_output, nowhere };
+
+/// What a fresh shell reads first: it moves the private descriptors to 90 and above, out of the agent's way.
+extern const std::string_view kFirstShellLines;
+
+/// What makes a shell run `command`, which lies in the memory file, and tell the end with `word`.
+std::string run_lines(std::string_view command, std::string_view word, Printing printing);
+
+/// Stands in every trace (set -x, set -v) of such a line.
+inline constexpr std::string_view kTracedPart = "builtin eval ";
+
+/// Commands that give a fresh shell what it should export: `exports` as Shell gives them, or nothing for what
+/// it was started with.
+std::string restore_commands(std::string_view exports);
+
+/// A word that bash takes for just this text.
+std::string quote_for_shell(std::string_view text);
+
+}  // namespace sandbox_worker::tools
