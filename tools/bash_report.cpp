@@ -19,20 +19,17 @@ std::string_view cause(const CallEnding& ending) {
 }
 
 /// Bash itself isn't stopped, or its state would be lost: it runs what is behind the stopped program.
-std::string_view went_on_words(const CallEnding& ending) {
-  return ending.kind == CallEnding::Kind::ended ? ", and bash went on with whatever follows it in the command"
-                                                : "";
-}
-
 std::string stop_words(const CallEnding& ending) {
+  const bool went_on = ending.kind == CallEnding::Kind::ended;
+  const std::string stopped =
+      fmt::format("what ran in the foreground was stopped{}",
+                  went_on ? ", and bash went on with whatever follows it in the command" : "");
   switch (ending.stop) {
     case StopReason::timeout:
-      return fmt::format(
-          "[timed out after {}: what ran in the foreground was stopped{}; the output above is what came so "
-          "far]",
-          time_words(ending.limit), went_on_words(ending));
+      return fmt::format("[timed out after {}: {}; the output above is what came so far]",
+                         time_words(ending.limit), stopped);
     case StopReason::interrupt:
-      return "[interrupted; may have taken effect]";
+      return fmt::format("[interrupted{}; may have taken effect]", went_on ? ": " + stopped : "");
     case StopReason::none:
       break;
   }

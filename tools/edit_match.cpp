@@ -100,7 +100,17 @@ std::string match_without(std::string_view content, std::string_view wanted, std
       what, where);
 }
 
+/// Whether the text is there as read shows it, with signs for bytes that can't be shown.
+bool matches_as_shown(std::string_view content, std::string_view wanted) {
+  if (!wanted.contains("\uFFFD") && !wanted.contains("\u2400")) return false;
+  return find_from(show_text(std::string(content)).text, wanted, 0) != std::string_view::npos;
+}
+
 std::string not_found(std::string_view content, std::string_view wanted) {
+  if (matches_as_shown(content, wanted))
+    return "old_string was not found; where read shows \uFFFD or \u2400 the file has other bytes, which "
+           "can't "
+           "be matched: leave them out of old_string";
   if (auto text = match_without(content, wanted, "\r", "line endings"); !text.empty()) return text;
   if (auto text = match_without(content, wanted, " \t\r\n\v\f", "white space"); !text.empty()) return text;
   return "old_string was not found; read the file again and copy the text exactly";
@@ -147,14 +157,15 @@ std::expected<EditedText, std::string> edit_text(std::string_view content, const
   const auto find = [&] {
     return find_all(content, old_text, replacement.replace_all ? old_text.size() : 1);
   };
+  // A lone LF would match within a CRLF.
+  bool used_crlf =
+      (has_bare_lf(old_text) || has_bare_lf(new_text)) && content.contains('\n') && !has_bare_lf(content);
+  if (used_crlf) old_text = with_crlf(old_text);
   auto places = find();
-  bool used_crlf = false;
-  if (places.count == 0 && has_bare_lf(old_text)) {
+  if (places.count == 0 && has_bare_lf(old_text)) {  // a part of a file with both may have CRLF
     old_text = with_crlf(old_text);
     places = find();
     used_crlf = places.count > 0;
-  } else if (!old_text.contains('\n') && has_bare_lf(new_text)) {
-    used_crlf = content.contains('\n') && !has_bare_lf(content);
   }
   if (places.count == 0) return std::unexpected(not_found(content, replacement.old_string));
   if (places.count > 1 && !replacement.replace_all) return std::unexpected(ambiguous(content, places));

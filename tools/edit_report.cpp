@@ -54,6 +54,10 @@ std::size_t change_in(const EditedText& edited, std::size_t begin, std::size_t e
   return 0;
 }
 
+std::string places_left(std::size_t count) {
+  return fmt::format("\n… and {} elsewhere", count_words(count, "more place"));
+}
+
 std::string show_hunk(const EditedText& edited, const Hunk& hunk, std::size_t line) {
   const std::string_view text = edited.content;
   std::string shown;
@@ -89,8 +93,7 @@ std::string show_changes(const EditedText& edited) {
       if (other.begin > hunk.end) break;
       hunk.end = std::max(hunk.end, other.end);
     }
-    if (hunks++ == kMaxHunks)
-      return shown + fmt::format("\n… and {} elsewhere", count_words(edited.count - i, "more place"));
+    if (hunks++ == kMaxHunks) return shown + places_left(edited.count - i);
     if (!shown.empty()) shown += "\n   ...";
     line +=
         static_cast<std::size_t>(std::ranges::count(text.substr(counted_to, hunk.begin - counted_to), '\n'));
@@ -98,7 +101,8 @@ std::string show_changes(const EditedText& edited) {
     shown += show_hunk(edited, hunk, line);
     i = next;
   }
-  return shown;
+  return edited.count > edited.starts.size() ? shown + places_left(edited.count - edited.starts.size())
+                                             : shown;
 }
 
 }  // namespace sandbox_worker::tools

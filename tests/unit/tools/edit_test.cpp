@@ -75,6 +75,15 @@ TEST_CASE("edit: a text that isn't found says whether it is there with other whi
         "[old_string was not found; read the file again and copy the text exactly]");
 }
 
+TEST_CASE("edit: a text with the signs that read shows for other bytes is said not to match them") {
+  const char* says =
+      "[old_string was not found; where read shows \uFFFD or \u2400 the file has other bytes, which can't be "
+      "matched: leave them out of old_string]";
+  CHECK(edited("caf\xE9 x", "caf\uFFFD x", "z") == says);
+  CHECK(edited("a\0b"s, "a\u2400b", "z") == says);
+  CHECK(edited("caf\uFFFD x", "caf\uFFFD x", "z") == "z");
+}
+
 TEST_CASE("edit: a CRLF file can be edited with LF strings, and stays one") {
   CHECK(edited("a\r\nb\r\nc\r\n", "a\nb", "x\ny\nz") == "x\r\ny\r\nz\r\nc\r\n");
   CHECK(edited("a\r\nb\r\n", "b", "x\ny") == "a\r\nx\r\ny\r\n");
@@ -82,8 +91,21 @@ TEST_CASE("edit: a CRLF file can be edited with LF strings, and stays one") {
   CHECK(edited("a\r\nb\r\na\r\nb\r\n", "a\nb", "x").starts_with("[old_string was found 2 times;"));
   CHECK(edited("a\r\nb\nc", "b", "x\ny") == "a\r\nx\ny\nc");
   CHECK(edited("a\r\nb\r\n", "a\r\nb", "x\r\ny") == "x\r\ny\r\n");
+  CHECK(edited("a\r\n{\r\nfoo\r\n}\r\n", "\n}", " }") == "a\r\n{\r\nfoo }\r\n");
+  CHECK(edited("a\r\n}\r\n", "\n}", "\nbar\nbaz\n}") == "a\r\nbar\r\nbaz\r\n}\r\n");
+  CHECK(edited("a\r\nb\r\n", "\n", "\n\n", true) == "a\r\n\r\nb\r\n\r\n");
+  CHECK(edited("a\r\nb\r\n", "a\r\nb", "x\ny") == "x\r\ny\r\n");
+  CHECK(edited("a\r\nb\n}\n", "\n}", " }") == "a\r\nb }\n");
   CHECK(edited("a\r\nb\r\n", "a\nb", "a\r\nb") ==
         "[the file has CRLF line endings, and nothing else would change]");
+}
+
+TEST_CASE("edit: the answer says that LF was taken as CRLF, also at the beginning of the text") {
+  FileTools tools;
+  tools.dir.write("f", "a\r\n}\r\n");
+  CHECK(tools.edit(input("f", "\n}", "\nb\n}"))
+            .starts_with(
+                "Edited f: 1 occurrence replaced; the file has CRLF line endings, so the new text got"));
 }
 
 TEST_CASE("edit: a result over the limit is refused before it is made") {
@@ -149,6 +171,15 @@ TEST_CASE("edit: a long change is shortened in the answer") {
   const auto shown = show_changes(*result);
   CHECK(shown.size() < 20'000);
   CHECK(shown.ends_with("\n… 60 lines more"));
+}
+
+TEST_CASE("edit: places beyond those that an answer looks at are counted, too") {
+  std::string content;
+  for (int i = 0; i < 1000; ++i) content += "hit\n";
+  const auto result =
+      edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax);
+  REQUIRE(result);
+  CHECK(show_changes(*result).ends_with("\n    40\tHIT\n… 62 lines more\n… and 900 more places elsewhere"));
 }
 
 TEST_CASE("edit: of a very long line the part around the change is shown") {
