@@ -38,11 +38,11 @@ using Clock = std::chrono::steady_clock;
 using Kind = CallEnding::Kind;
 
 /// Between INT, TERM and KILL: long enough to save what can be saved, short enough for who waits.
-constexpr auto kTimeoutStep = std::chrono::seconds(2);
+constexpr milliseconds kTimeoutStep = std::chrono::seconds(2);
 constexpr auto kInterruptStep = milliseconds(300);
 
 /// After INT, for a shell that goes on to the next command: enough to tidy up, too little for a loop's
-/// rounds.
+/// rounds. The same for a signal that reaches nobody, as bash itself is busy or waits.
 constexpr auto kGoesOn = milliseconds(300);
 
 /// How often processes that are being stopped are looked at again.
@@ -250,9 +250,10 @@ asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
   for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
     const auto begun = Clock::now();
     while (!ending_) {
-      const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
-      if (Clock::now() - begun >= (hurry ? kInterruptStep : milliseconds(kTimeoutStep))) break;
       foreground.signal(signal);
+      const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
+      const milliseconds step = hurry ? kInterruptStep : foreground.reached_any() ? kTimeoutStep : kGoesOn;
+      if (Clock::now() - begun >= step) break;
       if (foreground.went_on() && Clock::now() - first >= kGoesOn) {
         ::kill(shell_->pid(), SIGSTOP);  // or it would start the next one meanwhile
         foreground.signal(SIGKILL);
