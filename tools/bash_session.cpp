@@ -28,6 +28,7 @@
 #include "tools/shell.hpp"
 #include "tools/system_error.hpp"
 #include "tools/teardown.hpp"
+#include "tools/utf8.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -51,6 +52,9 @@ constexpr auto kStopPoll = milliseconds(20);
 /// A fresh shell takes a few milliseconds for the old one's variables; one that takes longer is not waited
 /// for.
 constexpr auto kRestoreLimit = std::chrono::seconds(5);
+
+/// Of what jobs print between calls: a fifth of a result, so that the call's own output has most of it.
+constexpr std::size_t kMaxLate = kMaxResultCodePoints / 5;
 
 /// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
 constexpr auto kJobStart = milliseconds(25);
@@ -124,7 +128,8 @@ ProcessMarks BashSession::marks() const {
 }
 
 void BashSession::on_output(std::string_view bytes) {
-  if (output_ == nullptr && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  if (output_ == nullptr && late_ == nullptr)
+    late_ = std::make_unique<CallOutput>(options_.spill, "bash", kMaxLate);
   (output_ ? output_ : late_)->feed(bytes);
 }
 
@@ -162,13 +167,14 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   const auto deadline = Clock::now() + limit;
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
   std::string text = take_late_output();
+  const std::size_t room = kMaxResultCodePoints - std::min(count_code_points(text), kMaxResultCodePoints);
   const auto kills_before = memory_.read();
-  if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
+  if (auto problem = begin(command, room)) co_return ToolResult::error("bash: " + *problem);
   StopReason stop = co_await wait_until(deadline);
   if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
     ended_idle_ = true;
     if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
-    if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
+    if (auto problem = begin(command, room)) co_return ToolResult::error("bash: " + *problem);
     stop = co_await wait_until(deadline);
   }
   if (!ending_) co_await stop_by_stages(stop);
@@ -207,9 +213,9 @@ asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
   co_return std::nullopt;
 }
 
-/// Hands the command over; from here on what is printed is its own.
-std::optional<std::string> BashSession::begin(const std::string& command) {
-  if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash");
+/// Hands the command over; from here on what is printed is its own, for which there is so much room.
+std::optional<std::string> BashSession::begin(const std::string& command, std::size_t room) {
+  if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash", room);
   ending_.reset();
   begun_ = true;
   if (shell_->run(command)) return std::nullopt;
@@ -312,7 +318,6 @@ asio::awaitable<std::optional<std::string>> BashSession::restart() {
   co_await close();
   next_ = {.directory = options_.workdir};
   exports_.clear();
-  late_.reset();
   co_return start_shell();
 }
 
@@ -324,7 +329,10 @@ asio::awaitable<void> BashSession::close() {
   co_await end_processes(options_.pool, marks(), group_);
   if (shell_) shell_->stop();
   shell_.reset();
-  if (pipe_) pipe_->close();
+  if (pipe_) {
+    pipe_->drain();
+    pipe_->close();
+  }
   pipe_.reset();
   reap_orphans();
   if (group_) group_->remove();
