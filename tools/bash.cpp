@@ -68,8 +68,9 @@ asio::awaitable<ToolResult> Bash::run(nlohmann::json json) {
   if (restart) {
     if (auto problem = co_await session_->restart())
       result = ToolResult::error("bash: " + *problem);
-    else
+    else if (!command)  // or it comes with the command's
       result = ToolResult::text(
+          session_->take_late_output() +
           "The shell was restarted: its processes are gone, directory and variables are as at the start.");
   }
   if (command && !result.is_error)

@@ -28,6 +28,7 @@
 #include "tools/shell.hpp"
 #include "tools/system_error.hpp"
 #include "tools/teardown.hpp"
+#include "tools/utf8.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -38,11 +39,11 @@ using Clock = std::chrono::steady_clock;
 using Kind = CallEnding::Kind;
 
 /// Between INT, TERM and KILL: long enough to save what can be saved, short enough for who waits.
-constexpr auto kTimeoutStep = std::chrono::seconds(2);
+constexpr milliseconds kTimeoutStep = std::chrono::seconds(2);
 constexpr auto kInterruptStep = milliseconds(300);
 
 /// After INT, for a shell that goes on to the next command: enough to tidy up, too little for a loop's
-/// rounds.
+/// rounds. The same for a signal that reaches nobody, as bash itself is busy or waits.
 constexpr auto kGoesOn = milliseconds(300);
 
 /// How often processes that are being stopped are looked at again.
@@ -51,6 +52,9 @@ constexpr auto kStopPoll = milliseconds(20);
 /// A fresh shell takes a few milliseconds for the old one's variables; one that takes longer is not waited
 /// for.
 constexpr auto kRestoreLimit = std::chrono::seconds(5);
+
+/// Of what jobs print between calls: a fifth of a result, so that the call's own output has most of it.
+constexpr std::size_t kMaxLate = kMaxResultCodePoints / 5;
 
 /// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
 constexpr auto kJobStart = milliseconds(25);
@@ -124,7 +128,8 @@ ProcessMarks BashSession::marks() const {
 }
 
 void BashSession::on_output(std::string_view bytes) {
-  if (output_ == nullptr && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  if (output_ == nullptr && late_ == nullptr)
+    late_ = std::make_unique<CallOutput>(options_.spill, "bash", kMaxLate);
   (output_ ? output_ : late_)->feed(bytes);
 }
 
@@ -162,13 +167,14 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   const auto deadline = Clock::now() + limit;
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
   std::string text = take_late_output();
+  const std::size_t room = kMaxResultCodePoints - std::min(count_code_points(text), kMaxResultCodePoints);
   const auto kills_before = memory_.read();
-  if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
+  if (auto problem = begin(command, room)) co_return ToolResult::error("bash: " + *problem);
   StopReason stop = co_await wait_until(deadline);
   if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
     ended_idle_ = true;
     if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
-    if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
+    if (auto problem = begin(command, room)) co_return ToolResult::error("bash: " + *problem);
     stop = co_await wait_until(deadline);
   }
   if (!ending_) co_await stop_by_stages(stop);
@@ -207,9 +213,9 @@ asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
   co_return std::nullopt;
 }
 
-/// Hands the command over; from here on what is printed is its own.
-std::optional<std::string> BashSession::begin(const std::string& command) {
-  if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash");
+/// Hands the command over; from here on what is printed is its own, for which there is so much room.
+std::optional<std::string> BashSession::begin(const std::string& command, std::size_t room) {
+  if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash", room);
   ending_.reset();
   begun_ = true;
   if (shell_->run(command)) return std::nullopt;
@@ -250,9 +256,10 @@ asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
   for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
     const auto begun = Clock::now();
     while (!ending_) {
-      const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
-      if (Clock::now() - begun >= (hurry ? kInterruptStep : milliseconds(kTimeoutStep))) break;
       foreground.signal(signal);
+      const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
+      const milliseconds step = hurry ? kInterruptStep : foreground.reached_any() ? kTimeoutStep : kGoesOn;
+      if (Clock::now() - begun >= step) break;
       if (foreground.went_on() && Clock::now() - first >= kGoesOn) {
         ::kill(shell_->pid(), SIGSTOP);  // or it would start the next one meanwhile
         foreground.signal(SIGKILL);
@@ -311,7 +318,6 @@ asio::awaitable<std::optional<std::string>> BashSession::restart() {
   co_await close();
   next_ = {.directory = options_.workdir};
   exports_.clear();
-  late_.reset();
   co_return start_shell();
 }
 
@@ -323,7 +329,10 @@ asio::awaitable<void> BashSession::close() {
   co_await end_processes(options_.pool, marks(), group_);
   if (shell_) shell_->stop();
   shell_.reset();
-  if (pipe_) pipe_->close();
+  if (pipe_) {
+    pipe_->drain();
+    pipe_->close();
+  }
   pipe_.reset();
   reap_orphans();
   if (group_) group_->remove();

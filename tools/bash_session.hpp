@@ -33,6 +33,9 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   boost::asio::awaitable<ToolResult> run(std::string command, std::chrono::milliseconds limit,
                                          std::string note);
 
+  /// What background jobs have printed since the last call, with marks around it; empty for nothing.
+  std::string take_late_output();
+
   /// A shell as at the start, and nothing left of the old one; the problem otherwise.
   boost::asio::awaitable<std::optional<std::string>> restart();
 
@@ -43,13 +46,12 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
 
  private:
   boost::asio::awaitable<std::optional<std::string>> ready_shell();
-  std::optional<std::string> begin(const std::string& command);
+  std::optional<std::string> begin(const std::string& command, std::size_t room);
   boost::asio::awaitable<StopReason> wait_until(std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<void> stop_by_stages(StopReason reason);
   boost::asio::awaitable<void> restore_variables();
   boost::asio::awaitable<std::string> new_jobs();
   ProcessMarks marks() const;
-  std::string take_late_output();
   void forget_shell();
   void on_output(std::string_view bytes);
   void finish(CallEnding::Kind kind, int status);

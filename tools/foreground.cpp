@@ -5,13 +5,14 @@
 
 #include "tools/descendants.hpp"
 #include "tools/process_table.hpp"
+#include "tools/shell_lines.hpp"
 
 namespace sandbox_worker::tools {
 
 /// Bash makes its background jobs deaf to the keyboard's signals. A foreground program may have made itself
-/// deaf just so: it has another standard input than a job, and is taken as the last resort. With job control
-/// (set -m) jobs aren't deaf but have process groups of their own, as the foreground has, which is the newest
-/// of them.
+/// deaf just so: one that has the standard input that no job has is taken as the last resort. With job
+/// control (set -m) jobs aren't deaf but have process groups of their own, as the foreground has, which is
+/// the newest of them.
 std::vector<pid_t> Foreground::find() {
   std::vector<pid_t> foreground;
   std::vector<ProcessInfo> grouped;
@@ -22,7 +23,7 @@ std::vector<pid_t> Foreground::find() {
     // A job in the making isn't deaf yet.
     if (!info->own_program && young_.insert(child).second) continue;
     if (ignores_keyboard_signals(child)) {
-      if (!has_background_input(child)) deaf = child;
+      if (has_foreground_input(child)) deaf = child;
     } else if (info->session == shell_ && info->group != shell_) {
       grouped.push_back(*info);
     } else if (number_ != SIGINT || !prints_into(child, shell_)) {
@@ -43,9 +44,16 @@ void Foreground::signal(int number) {
     first_.insert(children.begin(), children.end());
   }
   if (std::exchange(number_, number) != number) signalled_.clear();
-  for (const pid_t child : find()) {
+  if (signalled_.contains(shell_)) return;
+  const bool replaced = !has_descriptor(shell_, kStatusFd);
+  const auto children = find();
+  if (replaced) {
+    signalled_.insert(shell_);
+    ::kill(shell_, number);
+  }
+  for (const pid_t child : children) {
     if (!signalled_.insert(child).second) continue;
-    went_on_ = went_on_ || !first_.contains(child);
+    went_on_ = went_on_ || (!replaced && !first_.contains(child));
     for (const pid_t pid : with_descendants(child)) ::kill(pid, number);
   }
 }

@@ -18,8 +18,11 @@ class Foreground {
 
   /// Sends the signal once to each child and to what is below it then: what a child starts in answer, to tidy
   /// up, is its own. To be called every few milliseconds. SIGINT is kept from those whose death by it would
-  /// be the shell's own.
+  /// be the shell's own. A program that has taken the shell's place (`exec`) gets the signal itself.
   void signal(int number);
+
+  /// Whether anybody got the last signal.
+  bool reached_any() const noexcept { return !signalled_.empty(); }
 
   /// Whether the shell has begun something that was not there at the first signal.
   bool went_on() const noexcept { return went_on_; }
@@ -30,7 +33,7 @@ class Foreground {
   const pid_t shell_;
   const Jobs& earlier_;
   int number_ = 0;
-  std::set<pid_t> signalled_;  // children, with number_
+  std::set<pid_t> signalled_;  // children, with number_; the shell where it was replaced
   std::set<pid_t> first_;      // children at the first signal, jobs too
   bool went_on_ = false;
   std::set<pid_t> young_;  // just forked when they were first seen

@@ -22,6 +22,10 @@ bool is_plain(char byte) {
   return value < 0x80 && value != 0 && byte != '\r' && byte != '\x1b';
 }
 
+bool is_intermediate(char byte) {
+  return byte >= ' ' && byte <= '/';
+}
+
 }  // namespace
 
 void TextCleaner::feed(std::string_view bytes) {
@@ -61,25 +65,20 @@ void TextCleaner::step(char byte) {
         state_ = State::control_sequence;
       else if (byte == ']' || byte == 'P' || byte == 'X' || byte == '^' || byte == '_')
         state_ = State::string;
-      else if (byte >= ' ' && byte <= '/')
+      else if (is_intermediate(byte))
         state_ = State::charset;
       else
-        state_ = State::text;
-      if (byte == '\n') put("\n");
+        return end_sequence(byte);
       return;
     case State::charset:
-      if (byte < ' ' || byte > '/') state_ = State::text;
-      if (byte == '\n') put("\n");
+      if (!is_intermediate(byte)) end_sequence(byte);
       return;
     case State::control_sequence:
-      if (static_cast<unsigned char>(byte) < ' ' || static_cast<unsigned char>(byte) > '~') {
-        state_ = State::text;  // broken off: what follows is text again
-        return step(byte);
-      }
-      if (byte >= '@' && byte <= '~') state_ = State::text;
+      if (byte < ' ' || byte >= '@') end_sequence(byte);
       return;
     case State::string_escape:
-      state_ = byte == '\\' ? State::text : State::string;
+      state_ = byte == '\\' ? State::text : State::escape;  // a new sequence ends a string as well
+      if (state_ == State::escape) step(byte);
       return;
     case State::string:
       // A string that never ends would swallow everything after it, so a new line ends it as well.
@@ -115,6 +114,12 @@ void TextCleaner::step(char byte) {
   } else {
     put(kReplacement);
   }
+}
+
+/// Ends a sequence with its last byte; one that none can have breaks it off, and is text.
+void TextCleaner::end_sequence(char byte) {
+  state_ = State::text;
+  if (byte < ' ' || byte > '~') step(byte);
 }
 
 void TextCleaner::put(std::string_view text) {
@@ -184,8 +189,11 @@ std::string BoundedText::str(std::string_view between) const {
   return fmt::format("{}{}{}\n{}", head_, head_.ends_with('\n') ? "" : "\n", between, tail);
 }
 
-CallOutput::CallOutput(SpillStore* spill, std::string tool)
-    : spill_(spill), tool_(std::move(tool)), cleaner_([this](std::string_view text) { keep(text); }) {}
+CallOutput::CallOutput(SpillStore* spill, std::string tool, std::size_t limit)
+    : spill_(spill),
+      tool_(std::move(tool)),
+      cleaner_([this](std::string_view text) { keep(text); }),
+      text_(limit) {}
 
 CallOutput::~CallOutput() = default;
 

@@ -27,6 +27,7 @@ class TextCleaner {
   enum class State { text, escape, control_sequence, string, string_escape, charset };
   std::size_t take_text(std::string_view bytes);
   void step(char byte);
+  void end_sequence(char byte);
   void put(std::string_view text);
   void flush_line();
 
@@ -70,8 +71,8 @@ class SpillStore;
 /// The output of one call: cleaned, bounded, and whole in a spill file when it doesn't fit.
 class CallOutput {
  public:
-  /// `spill` may be null and outlives this.
-  CallOutput(SpillStore* spill, std::string tool);
+  /// `spill` may be null and outlives this; `limit` is in code points.
+  CallOutput(SpillStore* spill, std::string tool, std::size_t limit = kMaxResultCodePoints);
   ~CallOutput();
   CallOutput(const CallOutput&) = delete;
   CallOutput& operator=(const CallOutput&) = delete;

@@ -144,9 +144,12 @@ bool ignores_keyboard_signals(pid_t pid) {
   return (ignored & kBoth) == kBoth;
 }
 
-bool has_background_input(pid_t pid) {
-  const auto input = link_of_descriptor(pid, 0);
-  return input.starts_with("pipe:") || (input == "/dev/null" && access_of_descriptor(pid, 0) == O_RDONLY);
+bool has_foreground_input(pid_t pid) {
+  return link_of_descriptor(pid, 0) == "/dev/null" && access_of_descriptor(pid, 0) == O_RDWR;
+}
+
+bool has_descriptor(pid_t pid, int fd) {
+  return !link_of_descriptor(pid, fd).empty();
 }
 
 bool prints_into(pid_t pid, pid_t reader) {

@@ -35,8 +35,11 @@ std::vector<pid_t> children_of_main_thread(pid_t pid);
 /// Whether it ignores SIGINT and SIGQUIT, as bash has its background jobs do.
 bool ignores_keyboard_signals(pid_t pid);
 
-/// Whether its standard input is what bash gives a background job: a pipe, or /dev/null for reading only.
-bool has_background_input(pid_t pid);
+/// Whether its standard input is what a command gets from us, and bash gives no background job: /dev/null,
+/// open for writing too.
+bool has_foreground_input(pid_t pid);
+
+bool has_descriptor(pid_t pid, int fd);
 
 /// Whether its standard output is a pipe that `reader` has open for reading.
 bool prints_into(pid_t pid, pid_t reader);

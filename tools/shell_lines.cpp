@@ -10,7 +10,7 @@ namespace {
 /// its own descriptors 0, 1 and 2 meanwhile, above those that they are redirected to, and puts them back
 /// afterwards, whatever `exec` did to them; traces of these lines go to bash's own. No variable, loop or
 /// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
-/// writing too, as bash never opens it for its background jobs: see has_background_input.
+/// writing too, as bash never opens it for its background jobs: see has_foreground_input.
 ///
 /// The second eval hands over the exported variables and then tells the end, with a word that the command
 /// can't know: a builtin can write to these descriptors too. Only the two builtins that tell something have

@@ -8,6 +8,9 @@ namespace sandbox_worker::tools {
 /// Where a command that is handed to a shell prints.
 enum class Printing { to_output, nowhere };
 
+/// Where a shell keeps its status pipe, which is closed in any program that takes its place.
+inline constexpr int kStatusFd = 90;
+
 /// What a fresh shell reads first: it moves the private descriptors to 90 and above, out of the agent's way.
 extern const std::string_view kFirstShellLines;
 

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -120,6 +121,33 @@ TEST_CASE("bash: what background jobs print between calls comes with the next on
   REQUIRE(lane.until([&] { return lane.has("done"); }));
   CHECK(lane.text("echo now") ==
         "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
+}
+
+TEST_CASE("bash: what jobs have printed before a restart comes with its answer") {
+  for (const bool with_command : {false, true}) {
+    Lane lane;
+    lane.text("(while [ ! -e go ]; do sleep 0.01; done; echo RESULT=42; touch done) & :");
+    lane.dir.write("go", "");
+    REQUIRE(lane.until([&] { return lane.has("done"); }));
+    nlohmann::json input{{"restart", true}};
+    if (with_command) input["command"] = "echo fresh";
+    const auto answer = lane.call(input);
+    CHECK(answer.text.starts_with(
+        "[printed by background jobs since the last call:]\nRESULT=42\n[end of that]\n"));
+    CHECK(answer.text.ends_with(with_command ? "fresh\n" : "as at the start."));
+  }
+}
+
+TEST_CASE("bash: what jobs printed and a call's own output share one result's room") {
+  Lane lane;
+  lane.text("(while [ ! -e go ]; do sleep 0.01; done; seq 1 60000; touch done) & :");
+  lane.dir.write("go", "");
+  REQUIRE(lane.until([&] { return lane.has("done"); }));
+  const auto text = lane.text("seq 100000 160000");
+  CHECK(text.size() < 101'000);
+  CHECK(text.find("\n60000\n[end of that]\n100000\n") != std::string::npos);
+  CHECK(text.ends_with("160000\n"));
+  CHECK(lane.text("seq 15000").size() > 70'000);
 }
 
 TEST_CASE("bash: very many new jobs are counted, not all listed") {

@@ -208,6 +208,45 @@ TEST_CASE("bash: a job stays that the shell was waiting for when the time was up
   CHECK(lane.text("echo alive") == "alive\n");
 }
 
+TEST_CASE("bash: a job stays whatever its input is, when the shell waits for it or for something else") {
+  for (const char* then : {"wait", "sleep 1000"}) {
+    CAPTURE(std::string(then));
+    Lane lane;
+    lane.text("echo text >file");
+    const auto begun = std::chrono::steady_clock::now();
+    const auto answer = lane.call(
+        {{"command", std::string("sleep 1000 <file & echo $! >job; ") + then}, {"timeout_ms", 200}});
+    CHECK(contains(answer.text, "[timed out after 200 ms"));
+    CHECK(runs(lane.pid_in("job")));
+    CHECK(std::chrono::steady_clock::now() - begun < 4s);  // not all stages
+  }
+}
+
+TEST_CASE("bash: where no signal reaches anybody, the shell is ended soon") {
+  for (const char* command : {"mkfifo fifo; echo x >fifo", "read -d x </dev/zero", "while :; do :; done"}) {
+    CAPTURE(std::string(command));
+    Lane lane;
+    const auto begun = std::chrono::steady_clock::now();
+    const auto answer = lane.call({{"command", command}, {"timeout_ms", 200}});
+    CHECK(contains(answer.text, "[the shell itself was busy"));
+    CHECK(std::chrono::steady_clock::now() - begun < 4s);
+  }
+}
+
+TEST_CASE("bash: a program that has taken the shell's place gets the signals; jobs stay") {
+  Lane lane;
+  const auto answer = lane.call({{"command",
+                                  "sleep 1000 & echo $! >job; "
+                                  "exec bash -c 'trap \"sleep 0.4; echo saved; exit 5\" INT; touch ready; "
+                                  "while :; do sleep 0.01; done'"},
+                                 {"timeout_ms", 500}});
+  REQUIRE(lane.has("ready"));
+  CHECK_MESSAGE(answer.text.starts_with("saved\n"), answer.text);
+  CHECK(contains(answer.text, "[timed out after 500 ms: "));
+  CHECK(contains(answer.text, "[the shell ended with exit status 5; "));
+  CHECK(runs(lane.pid_in("job")));
+}
+
 TEST_CASE("bash: with job control the newest job is the foreground") {
   Lane lane;
   lane.text("set -m; v=kept");

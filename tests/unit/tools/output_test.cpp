@@ -45,6 +45,20 @@ TEST_CASE("output: what a terminal would not show as text is cleaned, wherever t
       {"bad\xFF\xE2\x82zz", "bad\xEF\xBF\xBD\xEF\xBF\xBDzz"},
       {"\xF0\x9F\x98\x80 ok", "\xF0\x9F\x98\x80 ok"},
       {"cut \xF0\x9F", "cut \xEF\xBF\xBD"},
+      {"\x1b]0;build\x1b\nERROR: the one line that counts\nnext", "\nERROR: the one line that counts\nnext"},
+      {"\x1b]0;title\x1b[31mred text\nline2", "red text\nline2"},
+      {"\x1b]0;one\x1b]0;two\x07name", "name"},
+      {"\x1b]0;a\x1b\x1b\\b", "b"},
+      {"\x1b\x1b[1mbold", "bold"},
+      {"a\x1b\xC3\xA9 b", "a\xC3\xA9 b"},
+      {"a\x1b(\xC3\xA9 b", "a\xC3\xA9 b"},
+      {"a\x1b(\x1b[1mb", "ab"},
+      {"a\x1b[1\xC3\xA9 b", "a\xC3\xA9 b"},
+      {"10%\x1b\r20%", "20%"},
+      {"\x1b=\x1b>\x1b"
+       "7\x1b"
+       "8ok",
+       "ok"},
       {"never closed \x1b]0;abc\nnext", "never closed \nnext"},
   };
   for (const auto& row : rows)
