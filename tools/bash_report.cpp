@@ -68,8 +68,9 @@ std::string stuck_words(const CallEnding& ending, const NextShell& next) {
     return fmt::format("[the shell itself was busy or went on, so it was ended as well; {}]",
                        lost_words(next));
   return fmt::format(
-      "[the shell no longer takes commands (set -n, or its private descriptors were closed) and was ended; "
-      "{}]",
+      "[the shell no longer takes commands (set -n, a disabled or redefined builtin, or its private "
+      "descriptors "
+      "closed) and was ended; {}]",
       lost_words(next));
 }
 

@@ -53,8 +53,8 @@ constexpr auto kStopPoll = milliseconds(20);
 /// for.
 constexpr auto kRestoreLimit = std::chrono::seconds(5);
 
-/// Of what jobs print between calls: a fifth of a result, so that the call's own output has most of it.
-constexpr std::size_t kMaxLate = kMaxResultCodePoints / 5;
+/// Of a result, for what jobs have printed between calls, where the call's own output could fill it.
+constexpr std::uint64_t kLateShare = kMaxResultCodePoints / 5;
 
 /// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
 constexpr auto kJobStart = milliseconds(25);
@@ -67,6 +67,14 @@ asio::awaitable<void> pause(milliseconds time) {
 asio::awaitable<bool> is_cancelled() {
   const auto state = co_await asio::this_coro::cancellation_state;
   co_return state.cancelled() != asio::cancellation_type::none;
+}
+
+/// What background jobs have printed, with marks around it; empty for nothing.
+std::string late_text(const std::unique_ptr<CallOutput>& late, std::size_t room) {
+  if (!late || late->end() == 0) return {};
+  std::string text = "[printed by background jobs since the last call:]\n" + late->finish(room);
+  add_line(text, "[end of that]\n");
+  return text;
 }
 
 bool is_directory(const std::string& path) {
@@ -128,8 +136,7 @@ ProcessMarks BashSession::marks() const {
 }
 
 void BashSession::on_output(std::string_view bytes) {
-  if (output_ == nullptr && late_ == nullptr)
-    late_ = std::make_unique<CallOutput>(options_.spill, "bash", kMaxLate);
+  if (output_ == nullptr && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
   (output_ ? output_ : late_)->feed(bytes);
 }
 
@@ -166,18 +173,22 @@ void BashSession::abandon() {
 asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds limit, std::string note) {
   const auto deadline = Clock::now() + limit;
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
-  std::string text = take_late_output();
-  const std::size_t room = kMaxResultCodePoints - std::min(count_code_points(text), kMaxResultCodePoints);
+  pipe_->drain();
+  const auto late = std::exchange(late_, nullptr);
   const auto kills_before = memory_.read();
-  if (auto problem = begin(command, room)) co_return ToolResult::error("bash: " + *problem);
+  if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
   StopReason stop = co_await wait_until(deadline);
   if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
     ended_idle_ = true;
     if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
-    if (auto problem = begin(command, room)) co_return ToolResult::error("bash: " + *problem);
+    if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
     stop = co_await wait_until(deadline);
   }
   if (!ending_) co_await stop_by_stages(stop);
+  const std::uint64_t late_share = late ? std::min(late->end(), kLateShare) : 0;
+  const std::string own = std::exchange(output_, nullptr)->finish(kMaxResultCodePoints - late_share);
+  std::string text =
+      late_text(late, kMaxResultCodePoints - std::min(count_code_points(own), kMaxResultCodePoints));
   if (std::exchange(ended_idle_, false))
     add_line(text,
              "[the shell ended after the last call; this is a fresh one, with directory and exported "
@@ -188,7 +199,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   ending.limit = limit;
   if (ending.by_sigkill()) ending.out_of_memory = memory_.read() > kills_before;
 
-  text += std::exchange(output_, nullptr)->finish();
+  text += own;
   if (!note.empty()) add_line(text, note);
   if (const std::string jobs = co_await new_jobs(); !jobs.empty()) add_line(text, jobs);
   const std::string description = describe(ending, next_);
@@ -213,9 +224,9 @@ asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
   co_return std::nullopt;
 }
 
-/// Hands the command over; from here on what is printed is its own, for which there is so much room.
-std::optional<std::string> BashSession::begin(const std::string& command, std::size_t room) {
-  if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash", room);
+/// Hands the command over; from here on what is printed is its own.
+std::optional<std::string> BashSession::begin(const std::string& command) {
+  if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash");
   ending_.reset();
   begun_ = true;
   if (shell_->run(command)) return std::nullopt;
@@ -225,12 +236,7 @@ std::optional<std::string> BashSession::begin(const std::string& command, std::s
 }
 
 std::string BashSession::take_late_output() {
-  if (!late_) return {};
-  std::string text = std::exchange(late_, nullptr)->finish();
-  if (text.empty()) return text;
-  text = "[printed by background jobs since the last call:]\n" + text;
-  add_line(text, "[end of that]\n");
-  return text;
+  return late_text(std::exchange(late_, nullptr), kMaxResultCodePoints);
 }
 
 /// Returns once the call has ended or should be stopped.

@@ -46,7 +46,7 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
 
  private:
   boost::asio::awaitable<std::optional<std::string>> ready_shell();
-  std::optional<std::string> begin(const std::string& command, std::size_t room);
+  std::optional<std::string> begin(const std::string& command);
   boost::asio::awaitable<StopReason> wait_until(std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<void> stop_by_stages(StopReason reason);
   boost::asio::awaitable<void> restore_variables();

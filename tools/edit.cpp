@@ -38,10 +38,11 @@ std::expected<std::string, std::string> content_of(const RegularFile& file, cons
   auto content = read_up_to(file, limit + 1, stop);
   if (!content && content.error() == ECANCELED) return std::unexpected("interrupted; the file is unchanged");
   if (!content) return std::unexpected(system_error_text("read", input.file_path, content.error()));
-  if (content->size() > limit)
-    return std::unexpected(
-        fmt::format("{} has {}, over the limit of {}; use bash, e.g. sed -i", input.file_path,
-                    size_words(static_cast<unsigned long long>(file.info.st_size)), size_words(limit)));
+  if (content->size() > limit) {
+    const auto words = size_and_limit_words(static_cast<unsigned long long>(file.info.st_size), limit);
+    return std::unexpected(fmt::format("{} has {}, over the limit of {}; use bash, e.g. sed -i",
+                                       input.file_path, words.size, words.limit));
+  }
   return std::move(*content);
 }
 

@@ -130,9 +130,10 @@ std::expected<EditedText, std::string> replace(std::string_view content, std::st
                                                std::string_view new_text, std::size_t count,
                                                std::size_t max_bytes) {
   const auto size = content.size() - count * old_text.size() + count * new_text.size();
-  if (size > max_bytes)
-    return std::unexpected(
-        fmt::format("it would have {}, over the limit of {}", size_words(size), size_words(max_bytes)));
+  if (size > max_bytes) {
+    const auto words = size_and_limit_words(size, max_bytes);
+    return std::unexpected(fmt::format("it would have {}, over the limit of {}", words.size, words.limit));
+  }
   EditedText edited{.content = {}, .count = count, .starts = {}, .length = new_text.size()};
   edited.content.reserve(size);
   std::size_t at = 0;

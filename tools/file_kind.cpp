@@ -23,6 +23,7 @@ constexpr std::array kBinarySignatures = {
               "an ELF program or library"},
     Signature{"PK\x03\x04"sv, "a ZIP archive (or a format built on it)"},
     Signature{"PK\x05\x06"sv, "an empty ZIP archive"},
+    Signature{"%PDF-"sv, "a PDF without its end"},
     Signature{"\x1F\x8B"sv, "gzip data"},
     Signature{"BZh"sv, "bzip2 data"},
     Signature{"\xFD"
@@ -60,6 +61,13 @@ std::string_view image_type(std::string_view head) {
   return {};
 }
 
+/// A text may begin so as well; viewers look for the mark of the end just there.
+bool is_pdf(std::string_view head, std::string_view tail) {
+  const auto is_digit = [&](std::size_t at) { return head[at] >= '0' && head[at] <= '9'; };
+  return head.starts_with("%PDF-") && head.size() >= 8 && is_digit(5) && head[6] == '.' && is_digit(7) &&
+         tail.contains("%%EOF");
+}
+
 FileKind binary(const Signature& signature) {
   return {.kind = FileKind::Class::binary, .description = signature.description, .advice = signature.advice};
 }
@@ -74,11 +82,10 @@ FileKind binary_kind(std::string_view head) {
 
 }  // namespace
 
-FileKind kind_of(std::string_view head) {
-  head = head.substr(0, kSniffBytes);
+FileKind kind_of(std::string_view head, std::string_view tail) {
   if (const auto type = image_type(head); !type.empty())
     return {.kind = FileKind::Class::image, .media_type = type};
-  if (head.starts_with("%PDF-")) return {.kind = FileKind::Class::document, .media_type = "application/pdf"};
+  if (is_pdf(head, tail)) return {.kind = FileKind::Class::document, .media_type = "application/pdf"};
   // Short signatures such as "MZ" begin words too: only a NUL byte tells data from text. Compressed data may
   // have none at first, but its signature is no text.
   const bool compressed = head.starts_with("\x1F\x8B") ||

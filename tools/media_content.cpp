@@ -23,9 +23,10 @@ std::expected<Content, std::string> media_content(const RegularFile& file, std::
   const bool image = kind.kind == FileKind::Class::image;
   const auto limit = image ? kMaxImageBytes : kMaxDocumentBytes;
   const auto too_large = [&](unsigned long long size) {
+    const auto words = size_and_limit_words(size, limit);
     return std::unexpected(
         fmt::format("{} is {} of {}, over the limit of {}; make it smaller with bash, e.g. {}", path,
-                    image ? "an image" : "a PDF", size_words(size), size_words(limit),
+                    image ? "an image" : "a PDF", words.size, words.limit,
                     image ? "scale it down" : "take some of its pages or its text"));
   };
   const auto size = static_cast<unsigned long long>(file.info.st_size);

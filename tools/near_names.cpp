@@ -54,12 +54,23 @@ bool has_entry(int directory, const char* child, const std::string& name) {
   return fd && ::fstatat(fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+std::size_t slips_in(std::string_view name) {
+  return 1 + name.size() / 6;
+}
+
+/// Slips between two names, in any case; more than anyone makes where they are long or their lengths differ
+/// much.
+std::size_t distance_of(std::string_view name, std::string_view wanted) {
+  const auto longer = std::max(name.size(), wanted.size());
+  if (longer > kMaxLength || longer - std::min(name.size(), wanted.size()) > slips_in(wanted)) return longer;
+  return edit_distance(lower(name), lower(wanted));
+}
+
 std::vector<Candidate> candidates_in(UniqueFd fd, const std::string& wanted) {
   std::vector<Candidate> found;
   const auto directory = list(std::move(fd));
   if (!directory) return found;
-  const auto wanted_lower = lower(wanted);
-  const std::size_t slips = 1 + wanted.size() / 6;
+  const std::size_t slips = slips_in(wanted);
   std::size_t directories = 0;
   for (std::size_t i = 0; i < kMaxEntries; ++i) {
     const dirent* entry = ::readdir(directory.get());
@@ -69,10 +80,9 @@ std::vector<Candidate> candidates_in(UniqueFd fd, const std::string& wanted) {
     if (entry->d_type == DT_DIR && ++directories <= kMaxDirectories &&
         has_entry(::dirfd(directory.get()), entry->d_name, wanted))
       found.push_back({1, name + "/" + wanted});
-    const auto longer = std::max(name.size(), wanted.size());
-    if (longer > kMaxLength || longer - std::min(name.size(), wanted.size()) > slips) continue;
-    const auto distance = edit_distance(lower(name), wanted_lower);
-    if (distance <= slips && distance * 2 < longer) found.push_back({distance == 0 ? 0 : distance + 1, name});
+    const auto distance = std::min(distance_of(name, wanted), distance_of(show_text(name).text, wanted));
+    if (distance <= slips && distance * 2 < std::max(name.size(), wanted.size()))
+      found.push_back({distance == 0 ? 0 : distance + 1, name});
   }
   return found;
 }

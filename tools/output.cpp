@@ -181,40 +181,48 @@ void BoundedText::trim_tail() {
   tail_code_points_ = kept;
 }
 
-std::string BoundedText::str(std::string_view between) const {
-  if (!overflown()) return head_ + tail_;
-  const std::size_t kept = limit_ - head_limit_;
-  std::string_view tail = tail_;
-  tail.remove_prefix(prefix_bytes(tail, tail_code_points_ - kept));
-  return fmt::format("{}{}{}\n{}", head_, head_.ends_with('\n') ? "" : "\n", between, tail);
+/// The text has no gap where it is cut: what was dropped earlier lies before the last share of the limit.
+std::string BoundedText::str(std::string_view between, std::size_t room) const {
+  const std::string text = head_ + tail_;
+  if (code_points_ <= room) return text;
+  const std::size_t tail_begin = count_code_points(text) - (room - room / 5);
+  const std::string_view head(text.data(), prefix_bytes(text, room / 5));
+  const std::string_view tail = std::string_view(text).substr(prefix_bytes(text, tail_begin));
+  return fmt::format("{}{}{}\n{}", head, head.ends_with('\n') ? "" : "\n", between, tail);
 }
 
-CallOutput::CallOutput(SpillStore* spill, std::string tool, std::size_t limit)
-    : spill_(spill),
-      tool_(std::move(tool)),
-      cleaner_([this](std::string_view text) { keep(text); }),
-      text_(limit) {}
+CallOutput::CallOutput(SpillStore* spill, std::string tool)
+    : spill_(spill), tool_(std::move(tool)), cleaner_([this](std::string_view text) { keep(text); }) {}
 
 CallOutput::~CallOutput() = default;
 
 void CallOutput::keep(std::string_view text) {
-  if (!spill_tried_ && text_.overflows_with(text)) {
-    spill_tried_ = true;
-    if (spill_ != nullptr) file_ = spill_->create(tool_);
-    if (file_) file_->append(text_.str({}));  // nothing is left out of it yet
-  }
+  if (text_.overflows_with(text)) spill();
   if (file_) file_->append(text);
   text_.append(text);
 }
 
-std::string CallOutput::finish() {
+/// Begins the file with what has come, of which nothing is left out yet.
+void CallOutput::spill() {
+  if (std::exchange(spill_tried_, true)) return;
+  if (spill_ != nullptr) file_ = spill_->create(tool_);
+  if (file_) file_->append(text_.str({}));
+}
+
+std::uint64_t CallOutput::end() {
   cleaner_.finish();
-  if (!text_.overflown()) return text_.str({});
-  std::string between = fmt::format("[{} characters left out", text_.left_out());
+  return text_.code_points();
+}
+
+std::string CallOutput::finish(std::size_t room) {
+  const auto code_points = end();
+  if (code_points <= room) return text_.str({});
+  spill();
+  std::string between = fmt::format("[{} characters left out", code_points - room);
   if (file_)
     between += fmt::format("; {} output is in {}", file_->complete() ? "the whole" : "the beginning of the",
                            file_->path());
-  return text_.str(between + "]");
+  return text_.str(between + "]", room);
 }
 
 }  // namespace sandbox_worker::tools

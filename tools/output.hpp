@@ -49,9 +49,11 @@ class BoundedText {
   /// More came than is kept.
   bool overflown() const noexcept { return code_points_ > limit_; }
   bool overflows_with(std::string_view text) const noexcept;
-  std::uint64_t left_out() const noexcept { return overflown() ? code_points_ - limit_ : 0; }
-  /// What is kept; where something is left out, `between` is put on a line of its own.
-  std::string str(std::string_view between) const;
+  std::uint64_t code_points() const noexcept { return code_points_; }  // that came
+  /// What is kept, or the same shares of `room`, which is no more than the limit; where something is left
+  /// out, `between` is put on a line of its own.
+  std::string str(std::string_view between, std::size_t room) const;
+  std::string str(std::string_view between) const { return str(between, limit_); }
 
  private:
   void trim_tail();
@@ -71,18 +73,21 @@ class SpillStore;
 /// The output of one call: cleaned, bounded, and whole in a spill file when it doesn't fit.
 class CallOutput {
  public:
-  /// `spill` may be null and outlives this; `limit` is in code points.
-  CallOutput(SpillStore* spill, std::string tool, std::size_t limit = kMaxResultCodePoints);
+  /// `spill` may be null and outlives this.
+  CallOutput(SpillStore* spill, std::string tool);
   ~CallOutput();
   CallOutput(const CallOutput&) = delete;
   CallOutput& operator=(const CallOutput&) = delete;
 
   void feed(std::string_view bytes) { cleaner_.feed(bytes); }
-  /// The text for the result; the object can be dropped afterwards.
-  std::string finish();
+  /// Ends the last line; gives how many code points came in all.
+  std::uint64_t end();
+  /// The text for the result, with so many of them at most; the object can be dropped afterwards.
+  std::string finish(std::size_t room = kMaxResultCodePoints);
 
  private:
   void keep(std::string_view text);
+  void spill();
 
   SpillStore* spill_;
   std::string tool_;

@@ -27,7 +27,11 @@ class Reading {
     std::array<char, kSniffBytes> head;
     const auto length = read_at(file_.fd.get(), head, 0);
     if (!length) return system_error(length.error());
-    const auto kind = kind_of(std::string_view(head.data(), *length));
+    std::array<char, kSniffTailBytes> tail;
+    const auto tail_length =
+        read_at(file_.fd.get(), tail, std::max<off_t>(0, size() - static_cast<off_t>(tail.size())));
+    if (!tail_length) return system_error(tail_length.error());
+    const auto kind = kind_of({head.data(), *length}, {tail.data(), *tail_length});
     switch (kind.kind) {
       case FileKind::Class::image:
       case FileKind::Class::document:
@@ -67,10 +71,11 @@ class Reading {
         count->first_that_fit > 0
             ? fmt::format("ask for some of them with view_range, e.g. [1, {}]", count->first_that_fit)
             : "line 1 alone is larger: show a part of it with bash, e.g. head -c or cut -c";
-    return failure(
-        "{} has {}{} ({}), over the limit of {}; {}", input_.file_path, count->complete ? "" : "more than ",
-        count_words(static_cast<unsigned long long>(count->lines), "line"),
-        size_words(static_cast<unsigned long long>(size())), size_words(limits_.max_read_bytes), advice);
+    const auto [has, limit] =
+        size_and_limit_words(static_cast<unsigned long long>(size()), limits_.max_read_bytes);
+    return failure("{} has {}{} ({}), over the limit of {}; {}", input_.file_path,
+                   count->complete ? "" : "more than ",
+                   count_words(static_cast<unsigned long long>(count->lines), "line"), has, limit, advice);
   }
 
   ToolResult range(const Input::Pair& asked) const {

@@ -111,6 +111,12 @@ std::string size_words(unsigned long long bytes) {
   return number + " " + kUnits[unit];
 }
 
+SizeAndLimit size_and_limit_words(unsigned long long size, unsigned long long limit) {
+  SizeAndLimit words{size_words(size), size_words(limit)};
+  if (words.size == words.limit) words = {count_words(size, "byte"), count_words(limit, "byte")};
+  return words;
+}
+
 std::string count_words(unsigned long long count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }

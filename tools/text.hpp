@@ -18,6 +18,13 @@ ShownText show_text(std::string bytes);
 /// "1 byte", "3 bytes", "12.5 KiB", "3.4 MiB".
 std::string size_words(unsigned long long bytes);
 
+/// Both in these words, or in bytes where they would look the same.
+struct SizeAndLimit {
+  std::string size;
+  std::string limit;
+};
+SizeAndLimit size_and_limit_words(unsigned long long size, unsigned long long limit);
+
 /// "1 line", "3 lines"; adds an s to `noun` unless `count` is 1.
 std::string count_words(unsigned long long count, std::string_view noun);
 

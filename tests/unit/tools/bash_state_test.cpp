@@ -136,7 +136,7 @@ TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call
   };
   const char* close_all =
       "for d in /proc/$$/fd/*; do d=${d##*/}; [ $d -lt 3 ] || eval \"exec $d>&-\"; done 2>/dev/null";
-  const char* unusable = "[the shell no longer takes commands ";
+  const char* unusable = "[the shell no longer takes commands (set -n, a disabled or redefined builtin, or ";
   const char* ended = "[the shell ended with exit status ";
   for (const auto& row : {
            Row{"echo out; set -n", unusable},

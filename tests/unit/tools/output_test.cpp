@@ -75,8 +75,30 @@ TEST_CASE("output: text up to the limit is whole, beyond it the middle is left o
   CHECK(text.str("[cut]") == "0123456789");
   CHECK_FALSE(text.overflown());
   text.append("abc\xC3\xBC");
-  CHECK(text.left_out() == 4);
+  CHECK(text.code_points() == 14);
   CHECK(text.str("[cut]") == "01\n[cut]\n6789abc\xC3\xBC");
+}
+
+TEST_CASE("output: a text can be given in less room than was kept for it") {
+  for (const int digits : {10, 8, 5, 30}) {
+    BoundedText text(10);
+    std::string all;
+    for (int i = 0; i < digits; ++i) all += static_cast<char>('a' + i % 26);
+    text.append(all);
+    CHECK(text.str("-", 5) == (digits == 5 ? all : "a\n-\n" + all.substr(all.size() - 4)));
+    CHECK(text.str("-", 0) == "\n-\n");
+  }
+  const sandbox_worker::testing::TempDir dir;
+  auto store = SpillStore::open(dir.path().string() + "/spill");
+  REQUIRE(store);
+  CallOutput output(store->get(), "bash");
+  output.feed("0123456789\nno end");
+  CHECK(output.end() == 17);
+  const auto path = (*store)->directory() + "/bash-1.txt";
+  CHECK(output.finish(10) == "01\n[7 characters left out; the whole output is in " + path + "]\n9\nno end");
+  std::ifstream file(path);
+  const std::string spilled{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  CHECK(spilled == "0123456789\nno end");
 }
 
 TEST_CASE("output: the parts kept don't depend on how the text came") {

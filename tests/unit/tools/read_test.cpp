@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -158,11 +159,16 @@ TEST_CASE("read: images and PDFs are told by content, not by name") {
     CHECK(image->media_type == type);
     CHECK(image->base64 == encode_base64(bytes));
   }
-  tools.dir.write("paper", "%PDF-1.7\n\xE2\xE3\xCF\xD3");
+  tools.dir.write("paper", "%PDF-1.7\n\xE2\xE3\xCF\xD3" + std::string(20'000, 'x') + "\n%%EOF\n");
   const auto result = run_tool(read, {{"file_path", "paper"}, {"view_range", {1, 2}}});
   REQUIRE(result.content.size() == 2);
   CHECK(std::get<DocumentContent>(result.content[0]).media_type == "application/pdf");
   CHECK(std::get<TextContent>(result.content[1]).text == "[view_range is for text; the whole file is shown]");
+  for (const char* text :
+       {"%PDF-parsing notes\n", "%PDF-1.7\nis how such a file begins\n", "%PDF-x.y\n%%EOF\n", "%PDF-"}) {
+    tools.dir.write("notes.pdf", text);
+    CHECK(tools.read({{"file_path", "notes.pdf"}}) == text);
+  }
   tools.dir.write("text.png", "GIF89a is a format\n");
   CHECK(tools.read({{"file_path", "text.png"}}) == "GIF89a is a format\n");
 }
@@ -183,13 +189,16 @@ TEST_CASE("read: an image or PDF over the service's limit is an error") {
   CHECK(std::get<ImageContent>(largest.content.front()).base64.size() == 5 * 1024 * 1024);
   REQUIRE(::truncate((tools.dir / "p.png").c_str(), kMaxImageBytes + 1) == 0);
   CHECK(tools.read({{"file_path", "p.png"}}) ==
-        "error: read: p.png is an image of 3.8 MiB, over the limit of 3.8 MiB; make it smaller with bash, "
+        "error: read: p.png is an image of 3932161 bytes, over the limit of 3932160 bytes; make it smaller "
+        "with bash, "
         "e.g. scale it "
         "down");
   tools.dir.write("p.pdf", "%PDF-1.7\n");
-  REQUIRE(::truncate((tools.dir / "p.pdf").c_str(), kMaxDocumentBytes + 1) == 0);
+  REQUIRE(::truncate((tools.dir / "p.pdf").c_str(), kMaxDocumentBytes - 5) == 0);
+  std::ofstream(tools.dir / "p.pdf", std::ios::app) << "%%EOF\n";
   CHECK(tools.read({{"file_path", "p.pdf"}}) ==
-        "error: read: p.pdf is a PDF of 20 MiB, over the limit of 20 MiB; make it smaller with bash, e.g. "
+        "error: read: p.pdf is a PDF of 20971521 bytes, over the limit of 20971520 bytes; make it smaller "
+        "with bash, e.g. "
         "take some of "
         "its pages or its text");
 }
@@ -211,6 +220,7 @@ TEST_CASE("read: other binary files are a short error with size and kind") {
       {"SQLite format 3\0"s, "an SQLite database", kLook},
       {"\xFF\xFEh\0i\0"s, "UTF-16 text", "convert it with bash: iconv -f UTF-16 -t UTF-8"},
       {"\xFF\xFE\0\0h\0\0\0"s, "UTF-32 text", "convert it with bash: iconv -f UTF-32 -t UTF-8"},
+      {"%PDF-1.7\n\0"s, "a PDF without its end", kLook},
       {"BM\0"s, "a BMP image", "convert it to PNG to see it"},
       {"\0\1\2"s, "data with NUL bytes", kLook},
   };
@@ -291,6 +301,9 @@ TEST_CASE("read: names of real trees") {
     tools.dir.write(name, name);
     CHECK(tools.read({{"file_path", name}}) == name);
   }
+  tools.dir.write("inv\xFF", "x");
+  CHECK(tools.read({{"file_path", "inv\uFFFD"}})
+            .ends_with("did you mean inv\uFFFD (its name is not UTF-8: rename it with bash)?"));
   tools.dir.write("bad\xFFname", "x");
   CHECK(tools.read({{"file_path", "badXname"}})
             .ends_with("did you mean bad\uFFFDname (its name is not UTF-8: rename it with bash)?"));

@@ -75,3 +75,10 @@ TEST_CASE("text: shortened text is cut between characters") {
   CHECK(shorten("a\u20acb", 3) == "a…");
   CHECK(shorten("a\u20acb", 4) == "a\u20ac…");
 }
+
+TEST_CASE("text: a size that looks like its limit is said in bytes, with the limit") {
+  CHECK(size_and_limit_words(300'000, 262'144).size == "293 KiB");
+  CHECK(size_and_limit_words(300'000, 262'144).limit == "256 KiB");
+  CHECK(size_and_limit_words(262'145, 262'144).size == "262145 bytes");
+  CHECK(size_and_limit_words(262'145, 262'144).limit == "262144 bytes");
+}
