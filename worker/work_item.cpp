@@ -52,10 +52,10 @@ HttpOptions with_protocol_headers(const Config& config) {
   return options;
 }
 
-/// A page comes within a second or two, also a large one begins then. Longer: calls that come on the stream
-/// wait for a history that hangs. Shorter: a busy service is given up on.
+/// A page of hundreds of megabytes takes a busy service ten seconds to begin. Longer: calls that come on the
+/// stream wait for a first reading that hangs. Shorter: a large history is never read.
 milliseconds page_silence(milliseconds response_timeout) {
-  constexpr milliseconds kMost = 10s;
+  constexpr milliseconds kMost = 30s;
   return response_timeout > 0ms ? std::min(response_timeout, kMost) : kMost;
 }
 
