@@ -25,8 +25,8 @@ struct StoreUnderTest {
   }
 
   testing::TempDir directory;
+  boost::asio::io_context io;  // outlives the pool, whose threads complete into it
   boost::asio::thread_pool pool{2};
-  boost::asio::io_context io;
   ResultStore store;
 };
 
