@@ -28,12 +28,23 @@ bool has_parent_step(std::string_view pattern) {
   return false;
 }
 
-std::string without_dot_steps(std::string_view pattern) {
-  while (pattern.starts_with("./")) {
-    pattern.remove_prefix(2);
-    pattern.remove_prefix(std::min(pattern.find_first_not_of('/'), pattern.size()));
+/// Without what means nothing in a path: "./" and repeated slashes.
+std::string without_empty_steps(std::string_view pattern) {
+  std::string out;
+  while (!pattern.empty()) {
+    const bool begins = out.empty() || out.ends_with('/');
+    if (begins && pattern.starts_with("./")) {
+      pattern.remove_prefix(2);
+      pattern.remove_prefix(std::min(pattern.find_first_not_of('/'), pattern.size()));
+    } else if (out.ends_with('/') && pattern.front() == '/') {
+      pattern.remove_prefix(1);
+    } else {
+      const std::size_t taken = pattern.front() == '\\' ? 2 : 1;
+      out += pattern.substr(0, taken);
+      pattern.remove_prefix(std::min(taken, pattern.size()));
+    }
   }
-  return std::string(pattern);
+  return out;
 }
 
 /// Where a pattern with the literal directories `directories` ("src/lib/") looks, as the caller would name
@@ -87,12 +98,12 @@ boost::asio::awaitable<ToolResult> Glob::run(nlohmann::json input) {
 
 ToolResult Glob::search(std::string_view given, std::string_view path, std::stop_token stop) const {
   const Deadline deadline(std::move(stop), options_.limits.search_timeout);
-  const std::string pattern = without_dot_steps(given);
+  const std::string pattern = without_empty_steps(given);
   if (pattern.empty()) return ToolResult::error("glob: the pattern is empty");
   if (has_parent_step(pattern))
     return ToolResult::error("glob: the pattern has a .. in it; name the directory as path");
   const auto [directories, rest] = split_literal_directories(pattern);
-  if (rest.empty())
+  if (pattern.ends_with('/'))
     return ToolResult::error("glob: only files are found; write " + pattern + "** for all in a directory");
   const auto compiled = GlobPattern::compile(rest);
   if (!compiled) return ToolResult::error("glob: " + compiled.error());

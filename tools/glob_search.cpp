@@ -26,7 +26,7 @@ class Newest {
   explicit Newest(std::size_t max) : max_(max) {}
 
   /// Whether a file of that time could be among them.
-  bool may_take(std::int64_t modified) const { return modified >= oldest_; }
+  bool may_take(FileTime modified) const { return modified >= oldest_; }
 
   void add(GlobHit hit) {
     hits_.push_back(std::move(hit));
@@ -49,7 +49,7 @@ class Newest {
   }
 
   const std::size_t max_;
-  std::int64_t oldest_ = INT64_MIN;
+  FileTime oldest_{.seconds = INT64_MIN, .nanoseconds = 0};
   std::vector<GlobHit> hits_;
 };
 
@@ -93,7 +93,7 @@ class Matcher final : public WalkVisitor {
     if (::statx(fd_, name.data(), AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_MTIME, &status) != 0)
       return;
     ++total_;
-    const std::int64_t modified = status.stx_mtime.tv_sec * 1'000'000'000 + status.stx_mtime.tv_nsec;
+    const FileTime modified{.seconds = status.stx_mtime.tv_sec, .nanoseconds = status.stx_mtime.tv_nsec};
     if (newest_.may_take(modified)) newest_.add({modified, std::string(path_) += name});
   }
 

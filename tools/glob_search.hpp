@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -11,9 +12,16 @@
 
 namespace sandbox_worker::tools {
 
+/// Since 1970. Nanoseconds alone would hold no time after 2262, which a file may have.
+struct FileTime {
+  std::int64_t seconds;
+  std::uint32_t nanoseconds;
+  auto operator<=>(const FileTime&) const = default;
+};
+
 struct GlobHit {
-  std::int64_t modified;  // nanoseconds since 1970
-  std::string path;       // relative to the place
+  FileTime modified;
+  std::string path;  // relative to the place
 };
 
 struct GlobHits {

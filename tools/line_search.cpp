@@ -27,7 +27,9 @@ constexpr std::int64_t kMaxMemory = 8 << 20;
 // for so many, 6 s for ten times as many. No pattern is that long on purpose.
 constexpr std::size_t kMaxPattern = 16 * 1024;
 constexpr std::size_t kMaxOptionalParts = 5000;
-// For patterns that were not understood: fewer parts fit.
+// Its compiler takes some 400 bytes and 3 us for an instruction.
+constexpr std::size_t kMaxProgram = 60'000;
+// For patterns that were not understood or look too large: RE2 gives up on those before they cost much.
 constexpr std::int64_t kMaxMemoryUnseen = 512 << 10;
 
 // Steps of an automaton that is simulated state by state, as RE2 does when its memory is used up: at most one
@@ -95,6 +97,7 @@ struct LineSearch::Engine {
   bool crosses_lines = false;
   bool line_by_line = false;       // each is a text of its own to the expression
   bool ascii_only = false;         // `text` serves for bytes as well
+  bool spares_returns = false;     // a carriage return at a line's end is no part of it
   bool complete = false;           // what `finder` finds is a match
   std::size_t longest = kEndless;  // bytes of a match, at most
   std::optional<ByteFinder> finder;
@@ -157,6 +160,7 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     engine->crosses_lines = tree->crosses_lines;
     engine->line_by_line = tree->text_anchors;
     engine->ascii_only = tree->ascii_only;
+    engine->spares_returns = tree->takes_return && !tree->names_return && !tree->crosses_lines;
     RequiredBytes required = required_bytes(tree->root);
     if (!engine->crosses_lines) forget_newlines(required.any_of);
     engine->complete = required.complete;
@@ -165,7 +169,7 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
   }
   const auto encoding = engine->ascii_only ? RE2::Options::EncodingLatin1 : RE2::Options::EncodingUTF8;
   auto options = options_for(encoding, engine->crosses_lines);
-  if (!tree) options.set_max_mem(kMaxMemoryUnseen);
+  if (!tree || program_size(tree->root) > kMaxProgram) options.set_max_mem(kMaxMemoryUnseen);
   engine->pattern = with_line_ends(pattern, tree ? tree->line_ends : std::vector<std::size_t>{});
   auto text = std::make_unique<RE2>(piece(engine->pattern), options);
   if (!text->ok()) {
@@ -181,6 +185,17 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
 }
 
 std::optional<LineHit> LineScan::next() {
+  while (auto hit = next_with_return()) {
+    const bool with_return = hit->end > hit->begin && text_[hit->end - 1] == '\r';
+    if (!with_return || !engine_.spares_returns) return hit;
+    if (const auto match = match_in_line(hit->begin, hit->end - 1))
+      return LineHit{hit->begin, hit->end, match->match_begin, match->match_end};
+    if (deadline_.passed()) break;
+  }
+  return std::nullopt;
+}
+
+std::optional<LineHit> LineScan::next_with_return() {
   if (engine_.crosses_lines) return next_by_automaton();
   if (engine_.finder) return next_candidate();
   if (engine_.line_by_line || &program() != &*engine_.text) return next_by_line();

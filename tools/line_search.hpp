@@ -25,7 +25,8 @@ struct LineHit {
 };
 
 /// A regular expression (RE2's syntax) that is looked for in lines. A match never crosses a line, unless the
-/// pattern has \n or (?s); `^` and `$` stand at the lines' ends, `$` before a carriage return too. Immutable,
+/// pattern has \n or (?s); `^` and `$` stand at the lines' ends, `$` before a carriage return too, which
+/// belongs to no line unless the pattern names it. Immutable,
 /// so threads share one. Memory is bounded for every pattern.
 class LineSearch {
  public:
@@ -97,6 +98,7 @@ class LineScan {
   std::size_t sure() const noexcept { return sure_; }
 
  private:
+  std::optional<LineHit> next_with_return();
   std::optional<LineHit> next_candidate();
   std::optional<LineHit> next_by_automaton();
   std::optional<LineHit> next_by_line();

@@ -15,6 +15,9 @@ namespace {
 using Kind = RegexNode::Kind;
 
 constexpr unsigned kMaxDepth = 200;
+// Instructions for a class beyond ASCII: of some ranges, of a Unicode property's hundreds.
+constexpr unsigned kWideWeight = 12;
+constexpr unsigned kPropertyWeight = 400;
 
 RegexNode leaf(Kind kind) {
   return {.kind = kind};
@@ -88,9 +91,12 @@ class Parser {
     failed_ = true;
     return {};
   }
-  RegexNode unknown() {
+  RegexNode unknown(unsigned weight = kWideWeight) {
     tree_.ascii_only = false;
-    return leaf(Kind::unknown);
+    tree_.takes_return = true;
+    RegexNode node = leaf(Kind::unknown);
+    node.weight = weight;
+    return node;
   }
 
   RegexNode parse_choice(unsigned depth) {
@@ -186,6 +192,7 @@ class Parser {
 
   void add_character(std::vector<RegexNode>& out, std::uint32_t c) {
     if (c == '\n') tree_.crosses_lines = true;
+    if (c == '\r') tree_.names_return = true;
     if (c < 128) {
       ByteSet set;
       set.set(c);
@@ -211,6 +218,7 @@ class Parser {
       if (set['s'] || set['S'] || set['k'] || set['K']) return unknown();
       for (std::size_t c = 'a'; c <= 'z'; ++c) set[c] = set[c - 32] = set[c] || set[c - 32];
     }
+    if (set['\r']) tree_.takes_return = true;
     return {.kind = Kind::bytes, .bytes = set};
   }
 
@@ -276,8 +284,7 @@ class Parser {
       return out.push_back(bytes(*set));
     }
     if (std::string_view("DSWCpP").find(c) != std::string_view::npos) {
-      skip_wide_class();
-      return out.push_back(unknown());
+      return out.push_back(unknown(skip_wide_class()));
     }
     const auto character = take_escaped();
     if (!character) return;
@@ -286,11 +293,13 @@ class Parser {
     add_character(out, *character);
   }
 
-  void skip_wide_class() {
+  /// Gives its weight.
+  unsigned skip_wide_class() {
     const bool unicode = pattern_[at_ + 1] == 'p' || pattern_[at_ + 1] == 'P';
     at_ += 2;
-    if (!unicode || done()) return;
+    if (!unicode || done()) return kWideWeight;
     at_ = peek() == '{' ? std::min(pattern_.find('}', at_), pattern_.size() - 1) + 1 : at_ + 1;
+    return kPropertyWeight;
   }
 
   std::optional<std::uint32_t> take_escaped() {
@@ -327,22 +336,23 @@ class Parser {
     ++at_;
     const bool inverted = eat("^");
     ByteSet set;
-    bool wide = inverted;
+    unsigned weight = inverted ? kWideWeight : 0;
     bool newline = false;
     for (bool first = true; !done() && (first || peek() != ']'); first = false) {
-      parse_class_item(set, wide, newline);
+      parse_class_item(set, weight, newline);
     }
     if (!eat("]")) return fail();
     if (newline && !inverted) tree_.crosses_lines = true;
-    return wide ? unknown() : bytes(set);
+    return weight > 0 ? unknown(weight) : bytes(set);
   }
 
-  void parse_class_item(ByteSet& set, bool& wide, bool& newline) {
+  /// `weight` grows by what is beyond ASCII.
+  void parse_class_item(ByteSet& set, unsigned& weight, bool& newline) {
     if (eat("[:")) {
       const auto close = pattern_.find(":]", at_);
       if (close == std::string_view::npos) return void(failed_ = true);
       const auto named = named_class(pattern_.substr(at_, close - at_));
-      named ? void(set |= *named) : void(wide = true);
+      named ? void(set |= *named) : void(weight += kWideWeight);
       at_ = close + 2;
       return;
     }
@@ -354,8 +364,7 @@ class Parser {
         return;
       }
       if (std::string_view("DSWpP").find(c) != std::string_view::npos) {
-        wide = true;
-        return skip_wide_class();
+        return void(weight += skip_wide_class());
       }
     }
     const auto low = class_character();
@@ -365,9 +374,10 @@ class Parser {
       high = class_character();
     }
     if (!low || !high) return;
-    if (*high >= 128) wide = true;
+    if (*high >= 128) weight += kWideWeight;
     // A range like [\t-~] holds a newline by accident; only one that is spelled out is meant.
     if (*low == '\n' || *high == '\n') newline = true;
+    if (*low == '\r' || *high == '\r') tree_.names_return = true;
     for (std::uint32_t c = *low; c <= std::min(*high, 127u); ++c) set.set(c);
   }
 

@@ -26,6 +26,7 @@ struct RegexNode {
   ByteSet bytes{};
   unsigned min = 0;
   unsigned max = 0;
+  unsigned weight = 1;  // instructions that it takes in RE2's program, roughly
   std::vector<RegexNode> children{};
 };
 
@@ -34,6 +35,8 @@ struct RegexTree {
   std::vector<std::size_t> line_ends;  // offsets of each $ that is an assertion
   bool crosses_lines = false;          // has \n or (?s)
   bool text_anchors = false;  // \A, \z or (?-m): where a text ends matters, so each line is to be one
+  bool names_return = false;  // has \r in some spelling
+  bool takes_return = false;  // could match one without naming it, as . [^a] \s do
   bool ascii_only = true;     // means the same whether a text is taken as UTF-8 or as Latin-1
 };
 

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kLimit = 15s;
-constexpr int kAtOnce = 4;
+constexpr int kAtOnce = 8;
 constexpr int kEnoughFailures = 5;
 
 // The requests of a session without a kill: a heartbeat, session, stream, history, a post for each call, the

@@ -1,7 +1,9 @@
 #include "tests/session_server/http_front.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -114,12 +116,20 @@ std::string chunk(const std::string& bytes) {
   return fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes);
 }
 
-/// A connection as far as it may be closed while it waits for a request.
+/// A connection as far as it may wait for a request.
 class Idler {
  public:
   virtual ~Idler() = default;
   virtual void close_if_idle() = 0;
+  /// Its client has gone, and what it sent before may still have to be read.
+  virtual bool has_last_words() = 0;
 };
+
+/// Which of `events` (of poll) hold for a descriptor right now.
+short ready(int fd, short events) {
+  pollfd asked{.fd = fd, .events = events, .revents = 0};
+  return ::poll(&asked, 1, 0) > 0 ? asked.revents : short{0};
+}
 
 }  // namespace
 
@@ -138,6 +148,7 @@ struct HttpFront::State {
 
   void open_acceptor();
   void go_down(const Fault& fault);
+  bool settled();
   awaitable<void> accept();
 };
 
@@ -157,6 +168,10 @@ class Connection : public Idler, public std::enable_shared_from_this<Connection<
   void close_if_idle() override {
     error_code ignored;
     if (idle_) socket().shutdown(tcp::socket::shutdown_both, ignored);
+  }
+
+  bool has_last_words() override {
+    return idle_ && socket().is_open() && ready(socket().native_handle(), POLLRDHUP) != 0;
   }
 
   awaitable<void> run(std::shared_ptr<Connection> self) {
@@ -348,7 +363,7 @@ class Connection : public Idler, public std::enable_shared_from_this<Connection<
   HttpFront::OnRequest& on_request_;
   std::function<void(const Fault&)> go_down_;
   beast::flat_buffer buffer_;
-  bool idle_ = false;
+  bool idle_ = true;  // no request is being answered
 };
 
 }  // namespace
@@ -376,6 +391,14 @@ void HttpFront::State::go_down(const Fault& fault) {
   auto timer = std::make_shared<asio::steady_timer>(io, fault.delay);
   timer->async_wait([this, timer](error_code) {
     if (!acceptor.is_open()) open_acceptor();
+  });
+}
+
+bool HttpFront::State::settled() {
+  if (acceptor.is_open() && ready(acceptor.native_handle(), POLLIN) != 0) return false;
+  return std::ranges::none_of(connections, [](auto& connection) {
+    const auto alive = connection.lock();
+    return alive && alive->has_last_words();
   });
 }
 
@@ -439,6 +462,15 @@ void HttpFront::listen(bool on) {
                if (!on) state->acceptor.close();
              }))
       .get();
+}
+
+bool HttpFront::settle(std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  const auto settled = [state = state_.get()] { return state->settled(); };
+  while (std::chrono::steady_clock::now() < end) {
+    if (asio::post(state_->io, asio::use_future(settled)).get()) return true;
+  }
+  return false;
 }
 
 void HttpFront::after(std::chrono::milliseconds delay, std::function<void()> work) {

@@ -64,6 +64,9 @@ class HttpFront {
   void stop();
   /// False: connections are refused until it is true again; those that are open stay.
   void listen(bool on);
+  /// Returns when every request of a client that is gone has been given to `on_request`; false: not within
+  /// `limit`. From any thread but the front's.
+  bool settle(std::chrono::milliseconds limit);
   /// Runs `work` on the front's thread after `delay`.
   void after(std::chrono::milliseconds delay, std::function<void()> work);
 

@@ -12,6 +12,8 @@ namespace session_server {
 
 namespace {
 
+constexpr std::chrono::seconds kSettleLimit{10};
+
 Time now() {
   return std::chrono::system_clock::now();
 }
@@ -225,6 +227,9 @@ void SessionServer::add_item(const std::string& work_id) {
   change([&](Service& s, Time) { s.add_item(work_id); });
 }
 void SessionServer::worker_killed() {
+  // Its last requests may still wait to be read; taken for its successor's they would make that one guilty.
+  if (!state_->front->settle(kSettleLimit))
+    change([](Service& s, Time) { s.violate("killed: not settled"); });
   change([](Service& s, Time) { s.worker_killed(); });
 }
 

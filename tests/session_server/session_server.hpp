@@ -61,7 +61,8 @@ class SessionServer {
   void give_lease_to_another();
   /// One more work item for the session; `worker_environment` has what its worker is given.
   void add_item(const std::string& work_id);
-  /// To be told right after the worker was killed, before it is started again.
+  /// To be told right after the worker was killed, before it is started again. Returns when all that it has
+  /// sent was handled.
   void worker_killed();
 
   /// Waits until `done` holds, which is asked after every change; false when `limit` has passed first.

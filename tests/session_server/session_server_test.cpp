@@ -122,6 +122,17 @@ TEST_CASE("server: when it does not listen, connections are refused") {
   CHECK(RawClient(server.port()).connected());
 }
 
+TEST_CASE("server: what a killed worker sent last is handled before its successor is heard") {
+  SessionServer server;
+  for (std::size_t kills = 1; kills <= 100; ++kills) {
+    {
+      RawClient(server.port()).get(kSession + "?beta=true");
+    }
+    server.worker_killed();
+    REQUIRE(server.inspect([](const Service& service) { return service.requests().size(); }) == kills);
+  }
+}
+
 TEST_CASE("play: a worker that does nothing fails, and is told apart from one that ends wrongly") {
   const Script script =
       Script::parse({{"steps", Json::array()}, {"wait_limit_ms", 200}, {"end", {{"within_ms", 200}}}}, "x");

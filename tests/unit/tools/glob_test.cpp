@@ -42,7 +42,17 @@ TEST_CASE("glob: newest first, ties by path, absolute") {
   CHECK(glob(tree, "*.c", "src") == "src/a.c\nsrc/b.c");
   CHECK(glob(tree, "src/*.c") == "src/a.c\nsrc/b.c");
   CHECK(glob(tree, "./src/a.c") == "src/a.c");
+  for (const char* pattern : {"**//a.c", "**/./a.c", "src//a.c", ".//src/././//*a.c"})
+    CHECK_MESSAGE(glob(tree, pattern) == "src/a.c", pattern);
   CHECK(glob(tree, tree.root + "/src/*.c", "elsewhere") == "src/a.c\nsrc/b.c");
+}
+
+TEST_CASE("glob: files of any time, also beyond what 64 bits of nanoseconds hold") {
+  SearchTools tree;
+  touch(tree, "today", 1'800'000'000);
+  touch(tree, "before", -3'000'000'000);
+  touch(tree, "beyond", 10'000'000'000);
+  CHECK(glob(tree, "*") == "beyond\ntoday\nbefore");
 }
 
 TEST_CASE("glob: what doesn't fit is counted") {
@@ -105,7 +115,8 @@ TEST_CASE("glob: errors") {
   SearchTools tree;
   tree.write("a", "");
   CHECK(::mkfifo((tree.root + "/fifo").c_str(), 0600) == 0);
-  for (const char* pattern : {"", "../*", "a/../b", "{..,a}/b", "{a", "src/", "/etc/*", "/*"}) {
+  for (const char* pattern :
+       {"", "../*", "a/../b", "{..,a}/b", "{a", "src/", "*/", "**/", "s*/./", "/etc/*", "/*"}) {
     CHECK_MESSAGE(glob(tree, pattern).starts_with("error: glob: "), pattern);
   }
   for (const char* path : {"/etc", "missing", "a", "fifo", "/dev"}) {

@@ -29,9 +29,8 @@ class NaiveSearch {
 
   bool matches(const std::string& line) const {
     const RE2& regex = valid_utf8_prefix(line) == line.size() ? text_ : bytes_;
-    // A line's end is before its carriage return, too.
-    return RE2::PartialMatch(line, regex) ||
-           (line.ends_with('\r') && RE2::PartialMatch(line.substr(0, line.size() - 1), regex));
+    // A line's carriage return is no part of it, as no pattern here names it.
+    return RE2::PartialMatch(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line, regex);
   }
 
  private:
