@@ -91,6 +91,18 @@ std::optional<int> status_after(std::string_view word, std::string_view line) {
   return status;
 }
 
+/// Gives `take` what is in a pipe now. A read that doesn't fill its buffer has emptied the pipe, so that no
+/// second one is spent on every command to hear so.
+template <class Take>
+void drain(int fd, Take take) {
+  std::array<char, 16 * 1024> buffer;
+  ssize_t count = 0;
+  do {
+    count = ::read(fd, buffer.data(), buffer.size());
+    if (count > 0) take(std::string_view(buffer.data(), static_cast<std::size_t>(count)));
+  } while (count == static_cast<ssize_t>(buffer.size()));
+}
+
 int bytes_waiting(int fd) {
   int count = 0;
   return ::ioctl(fd, FIONREAD, &count) == 0 ? count : -1;
@@ -202,10 +214,7 @@ void Shell::wait_for_status() {
 }
 
 void Shell::read_status() {
-  std::array<char, 4096> buffer;
-  ssize_t count = 0;
-  while (!over_ && (count = ::read(status_.native_handle(), buffer.data(), buffer.size())) > 0)
-    take_status({buffer.data(), static_cast<std::size_t>(count)});
+  if (!over_) drain(status_.native_handle(), [this](std::string_view bytes) { take_status(bytes); });
 }
 
 /// For each command a line that ends with its word and its status.
@@ -229,21 +238,16 @@ void Shell::take_status(std::string_view bytes) {
 
 /// As much as has come; of what is too large only that it is so.
 void Shell::read_exports() {
-  std::array<char, 16 * 1024> buffer;
-  ssize_t count = 0;
-  while ((count = ::read(exports_pipe_.get(), buffer.data(), buffer.size())) > 0) {
-    if (incoming_exports_.size() > kMaxExports) continue;
-    incoming_exports_.append(buffer.data(), static_cast<std::size_t>(count));
-  }
+  drain(exports_pipe_.get(), [this](std::string_view bytes) {
+    if (incoming_exports_.size() <= kMaxExports) incoming_exports_ += bytes;
+  });
 }
 
 /// The beginning of what has come; the rest is dropped, so that bash never waits for room.
 void Shell::read_own_output() {
-  std::array<char, 16 * 1024> buffer;
-  ssize_t count = 0;
-  while ((count = ::read(own_output_pipe_.get(), buffer.data(), buffer.size())) > 0)
-    own_output_.append(buffer.data(),
-                       std::min(static_cast<std::size_t>(count), kMaxOwnOutput - own_output_.size()));
+  drain(own_output_pipe_.get(), [this](std::string_view bytes) {
+    own_output_ += bytes.substr(0, kMaxOwnOutput - own_output_.size());
+  });
 }
 
 std::string_view Shell::exit_trap_output() const {
