@@ -19,6 +19,11 @@ enum class EndReason {
   failed,
 };
 
+/// Whether results that wait may still be posted.
+bool posts_results(EndReason reason);
+/// architecture.md#end
+int exit_status(EndReason reason);
+
 /// The end of a run: the first reason counts. Executor: one, for everything.
 class End {
  public:

@@ -1,6 +1,6 @@
 #include <unistd.h>
 
-#include "worker/config.hpp"
+#include "worker/command_line.hpp"
 #include "worker/run.hpp"
 #include "worker/run_tool.hpp"
 #include "worker/standard_streams.hpp"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "worker/config.hpp"
+#include "worker/command_line.hpp"
 
 namespace sandbox_worker::worker {
 

@@ -1,4 +1,4 @@
-#include "worker/config.hpp"
+#include "worker/command_line.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
