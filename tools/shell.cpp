@@ -80,11 +80,20 @@ std::string random_word() {
   return fmt::format("{:08x}", random);
 }
 
-/// Nothing where the line wasn't ours.
-std::optional<int> status_after(std::string_view word, std::string_view line) {
+/// A memory file that nobody can change, as every shell is given the same one.
+UniqueFd constant_file(std::string_view text) {
+  UniqueFd file(::memfd_create("lines", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file || !put(file.get(), text)) return {};
+  ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  return file;
+}
+
+/// Of a line as in run_lines; nothing where it wasn't ours.
+std::optional<int> status_before(std::string_view word, std::string_view line) {
   const auto at = line.rfind(word);
-  if (at == std::string_view::npos) return std::nullopt;
-  const auto digits = line.substr(std::min(at + word.size() + 1, line.size()));
+  if (at == std::string_view::npos || at == 0) return std::nullopt;
+  std::string_view digits = line.substr(0, at - 1);
+  digits.remove_prefix(digits.rfind(' ') + 1);
   int status = 0;
   if (std::from_chars(digits.data(), digits.data() + digits.size(), status).ec != std::errc())
     return std::nullopt;
@@ -141,11 +150,13 @@ std::expected<std::shared_ptr<Shell>, std::string> Shell::start(const ShellOptio
 std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   over_ = true;  // until there is a process
   command_.reset(::memfd_create("command", MFD_CLOEXEC));
-  if (!command_) return system_error_text("make", "a memory file for the shell", errno);
+  static const UniqueFd lines = constant_file(text_for_file());
+  if (!command_ || !lines) return system_error_text("make", "a memory file for the shell", errno);
   auto started = start_bash({.directory = options.directory,
                              .environment = options.environment,
                              .tag = options.tag,
                              .command = command_.get(),
+                             .lines = lines.get(),
                              .output = options.output,
                              .control_group = options.control_group});
   if (!started) return started.error();
@@ -225,7 +236,7 @@ void Shell::take_status(std::string_view bytes) {
     if (record_.size() > kMaxRecord) record_.erase(0, record_.size() - kMaxRecord);
     if (end == std::string_view::npos) return;
     bytes.remove_prefix(end + 1);
-    const auto status = status_after(word_, std::exchange(record_, {}));
+    const auto status = status_before(word_, std::exchange(record_, {}));
     if (!running_ || !status) continue;
     running_ = false;
     tick_.cancel();

@@ -83,8 +83,8 @@ TEST_CASE("bash: a command of 1 MB runs") {
 
 TEST_CASE("bash: options and redefined builtins act on the agent's commands only") {
   Lane lane;
-  CHECK(lane.text("set -x; echo traced") == "++ echo traced\ntraced\n");
-  CHECK(lane.text("set +x 2>/dev/null; set -v") == "++ set +x\n");
+  CHECK(lane.text("set -x; echo traced") == "+++ echo traced\ntraced\n");
+  CHECK(lane.text("set +x 2>/dev/null; set -v") == "+++ set +x\n");
   CHECK(lane.text("set +v; echo a") == "set +v; echo a\na\n");
   CHECK(lane.text("set -u; set -f; IFS=/; set -o noclobber") == "(no output)");
   CHECK(lane.text("echo b; set +u +f; IFS=' '; set +o noclobber") == "b\n");
@@ -96,7 +96,7 @@ TEST_CASE("bash: options and redefined builtins act on the agent's commands only
   CHECK(lane.text("trap 'echo D' DEBUG; echo e; trap - DEBUG").find("e\n") != std::string::npos);
   CHECK(lane.text("set -o posix; echo f") == "f\n");
   CHECK(lane.text("echo g; [[ -o posix ]] && echo posix; set +o posix") == "g\nposix\n");
-  CHECK(lane.text("set | grep -c -e 'builtin eval' -e proc/self/fd/92") == "0\n[exit status 1]");
+  CHECK(lane.text("set | grep -c -e 'builtin eval' -e proc/self/fd/9") == "0\n[exit status 1]");
 }
 
 TEST_CASE("bash: stdin, stdout and stderr are set anew for each call") {
@@ -167,7 +167,8 @@ TEST_CASE("bash: what an EXIT trap prints is there, however the shell is ended")
            Row{"trap 'echo E' ERR", "set -e; false", "a\nE\nBYE\nBYE2\n[the shell ended"},
            // Traces of our own line can't be told from the trap's output, so both are left out.
            Row{"set -x", "set -e; false",
-               "++ trap 'echo BYE; echo BYE2 >&2' EXIT\n++ echo a\na\n++ set -e\n++ false\n[the shell ended"},
+               "+++ trap 'echo BYE; echo BYE2 >&2' EXIT\n+++ echo a\na\n+++ set -e\n+++ false\n[the shell "
+               "ended"},
        }) {
     CAPTURE(row.before);
     CAPTURE(row.command);
@@ -195,12 +196,23 @@ TEST_CASE("bash: restart gives a shell as at the start") {
 TEST_CASE("bash: what a builtin writes to the shell's own descriptors ends no command") {
   Lane lane;
   lane.text("kept=yes");
-  // The pipe that tells the end of a command is at 90, the output at 91, bash's own descriptors above 94.
+  // The pipe that tells the end of a command is at 90, the output at 91, bash's own descriptors above 95.
   const auto answer = lane.text(
       "for fd in 90 {92..99}; do echo 7 >&$fd; printf 0 >&$fd; printf '%0200d\\n0' 3 >&$fd; done 2>/dev/null;"
       " sleep 0.3; echo end");
   CHECK(answer == "end\n");
   CHECK(lane.text("echo $kept") == "yes\n");
+}
+
+TEST_CASE("bash: what all shells are given to evaluate can't be changed by a command") {
+  Lane lane;
+  Lane other;
+  other.text("kept=yes");
+  CHECK(lane.text("bash -c 'echo echo evil >/proc/$PPID/fd/95'").find("Operation not permitted") !=
+        std::string::npos);
+  CHECK(lane.text("echo echo evil 1<>/proc/$$/fd/95").find("Operation not permitted") != std::string::npos);
+  CHECK(lane.text("echo fine") == "fine\n");
+  CHECK(other.text("echo $kept") == "yes\n");
 }
 
 TEST_CASE("bash: output that looks like our own framing is only output") {
