@@ -52,7 +52,6 @@ struct ChildSetup {
   int output;
   int command;
   int exports;
-  int lines;
   int report;
   pid_t parent;
   std::uint64_t tag;
@@ -87,9 +86,8 @@ void close_all_between(unsigned first, unsigned last) {
   const int report = lift(setup.report);
   const int own_output = lift(setup.own_output);
   const int null = lift(::open("/dev/null", O_RDWR));
-  const std::array privates{
-      lift(setup.status), lift(setup.output), lift(setup.command), lift(setup.exports), null,
-      lift(setup.lines)};
+  const std::array privates{lift(setup.status), lift(setup.output), lift(setup.command), lift(setup.exports),
+                            null};
   if (::dup2(control, 0) < 0 || ::dup2(own_output, 1) < 0 || ::dup2(own_output, 2) < 0 ||
       ::dup2(report, 3) < 0)
     fail();
@@ -168,7 +166,6 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
                          .output = start.output,
                          .command = start.command,
                          .exports = exports->write.get(),
-                         .lines = start.lines,
                          .report = report->write.get(),
                          .parent = ::getpid(),
                          .tag = start.tag};

@@ -12,9 +12,8 @@
 namespace sandbox_worker::tools {
 
 /// Where bash finds its private descriptors, in this order: the status pipe, the pipe for what commands
-/// print, the memory file with a command's text, the pipe for the exported variables, /dev/null for reading
-/// and writing, and the file with the text of shell_lines. All stay open when bash executes a program, unless
-/// it moves them; see Shell.
+/// print, the memory file with a command's text, the pipe for the exported variables, and /dev/null for
+/// reading and writing. All stay open when bash executes a program, unless it moves them; see Shell.
 inline constexpr int kFirstPrivateFd = 80;
 
 struct BashStart {
@@ -22,7 +21,6 @@ struct BashStart {
   const Environment& environment;
   std::uint64_t tag = 0;   // see process_tag
   int command = -1;        // the memory file with a command's text
-  int lines = -1;          // the file with text_for_file()
   int output = -1;         // the pipe for what commands print
   int control_group = -1;  // the directory of a group to start in; -1: ours
 };

@@ -28,7 +28,7 @@ constexpr std::int64_t kMaxMemory = 8 << 20;
 constexpr std::size_t kMaxPattern = 16 * 1024;
 constexpr std::size_t kMaxOptionalParts = 5000;
 // Its compiler takes some 400 bytes and 3 us for an instruction.
-constexpr std::size_t kMaxProgram = 60'000;
+constexpr std::size_t kMaxProgram = 100'000;
 // For patterns that were not understood or look too large: RE2 gives up on those before they cost much.
 constexpr std::int64_t kMaxMemoryUnseen = 512 << 10;
 
@@ -98,6 +98,7 @@ struct LineSearch::Engine {
   bool line_by_line = false;       // each is a text of its own to the expression
   bool ascii_only = false;         // `text` serves for bytes as well
   bool spares_returns = false;     // a carriage return at a line's end is no part of it
+  bool checks_returns = false;     // and a match in the line with it may be none without
   bool complete = false;           // what `finder` finds is a match
   std::size_t longest = kEndless;  // bytes of a match, at most
   std::optional<ByteFinder> finder;
@@ -160,7 +161,8 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     engine->crosses_lines = tree->crosses_lines;
     engine->line_by_line = tree->text_anchors;
     engine->ascii_only = tree->ascii_only;
-    engine->spares_returns = tree->takes_return && !tree->names_return && !tree->crosses_lines;
+    engine->spares_returns = !tree->names_return && !tree->crosses_lines;
+    engine->checks_returns = engine->spares_returns && tree->takes_return;
     RequiredBytes required = required_bytes(tree->root);
     if (!engine->crosses_lines) forget_newlines(required.any_of);
     engine->complete = required.complete;
@@ -185,17 +187,16 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
 }
 
 std::optional<LineHit> LineScan::next() {
-  while (auto hit = next_with_return()) {
-    const bool with_return = hit->end > hit->begin && text_[hit->end - 1] == '\r';
-    if (!with_return || !engine_.spares_returns) return hit;
-    if (const auto match = match_in_line(hit->begin, hit->end - 1))
-      return LineHit{hit->begin, hit->end, match->match_begin, match->match_end};
+  while (const auto found = next_found()) {
+    const bool checked = engine_.checks_returns && found->end > found->begin && text_[found->end - 1] == '\r';
+    if (!checked) return found;
+    if (const auto hit = match_in_line(found->begin, found->end)) return hit;
     if (deadline_.passed()) break;
   }
   return std::nullopt;
 }
 
-std::optional<LineHit> LineScan::next_with_return() {
+std::optional<LineHit> LineScan::next_found() {
   if (engine_.crosses_lines) return next_by_automaton();
   if (engine_.finder) return next_candidate();
   if (engine_.line_by_line || &program() != &*engine_.text) return next_by_line();
@@ -214,10 +215,20 @@ bool LineScan::find(WindowedMatch matcher, std::string_view text, std::size_t be
   return found;
 }
 
-std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) {
+std::string_view LineScan::searched(std::size_t begin, std::size_t end) const {
   const std::string_view line = text_.substr(begin, end - begin);
+  return line.substr(0, line.size() - (engine_.spares_returns && line.ends_with('\r') ? 1 : 0));
+}
+
+std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) {
+  const std::string_view line = searched(begin, end);
   std::string_view match = line;
   const WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
+  // What `$` leaves out must not be a second one.
+  const std::string_view whole = text_.substr(begin, end - begin);
+  if (line.size() < whole.size() && line.ends_with('\r') &&
+      !find(matcher, whole, 0, whole.size(), match, false))
+    return std::nullopt;
   if (!find(matcher, line, 0, line.size(), match, line.size() > kMaxUnlocated)) return std::nullopt;
   const auto at = begin + static_cast<std::size_t>(match.data() - line.data());
   return LineHit{begin, end, at, at + match.size()};
@@ -274,17 +285,18 @@ std::optional<LineHit> LineScan::next_by_automaton() {
 }
 
 std::optional<LineHit> LineScan::part(std::size_t begin, std::size_t end) {
-  const std::string_view searched = text_.substr(0, end);
-  if (engine_.finder && engine_.finder->find(searched, begin) == npos) return std::nullopt;
+  const bool whole = end == text_.size();
+  const std::string_view text = whole ? searched(0, end) : text_.substr(0, end);
+  if (engine_.finder && engine_.finder->find(text, begin) == npos) return std::nullopt;
   std::string_view match;
-  const WindowedMatch matcher(engine_.program_for(searched), engine_.longest, deadline_);
-  if (!find(matcher, text_, begin, end, match, true)) return std::nullopt;
+  const WindowedMatch matcher(engine_.program_for(text), engine_.longest, deadline_);
+  if (!find(matcher, whole ? text : text_, begin, text.size(), match, true)) return std::nullopt;
   const auto at = static_cast<std::size_t>(match.data() - text_.data());
   return LineHit{0, end, at, at + match.size()};
 }
 
 std::size_t LineScan::count_matches(const LineHit& hit, std::size_t max) const {
-  const std::string_view line = text_.substr(hit.begin, hit.end - hit.begin);
+  const std::string_view line = searched(hit.begin, hit.end);
   WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
   std::size_t count = 0;
   for (std::size_t at = hit.match_begin - hit.begin; at <= line.size() && count < max && !deadline_.passed();

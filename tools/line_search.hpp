@@ -98,11 +98,13 @@ class LineScan {
   std::size_t sure() const noexcept { return sure_; }
 
  private:
-  std::optional<LineHit> next_with_return();
+  std::optional<LineHit> next_found();
   std::optional<LineHit> next_candidate();
   std::optional<LineHit> next_by_automaton();
   std::optional<LineHit> next_by_line();
   std::optional<LineHit> match_in_line(std::size_t begin, std::size_t end);
+  /// The line [begin, end) as the pattern is to see it.
+  std::string_view searched(std::size_t begin, std::size_t end) const;
   bool find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::size_t end,
             std::string_view& match, bool located);
   /// The program for the whole text.

@@ -80,36 +80,29 @@ std::string random_word() {
   return fmt::format("{:08x}", random);
 }
 
-/// A memory file that nobody can change, as every shell is given the same one.
-UniqueFd constant_file(std::string_view text) {
-  UniqueFd file(::memfd_create("lines", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file || !put(file.get(), text)) return {};
-  ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-  return file;
-}
-
-/// Of a line as in run_lines; nothing where it wasn't ours.
-std::optional<int> status_before(std::string_view word, std::string_view line) {
+/// Nothing where the line wasn't ours.
+std::optional<int> status_after(std::string_view word, std::string_view line) {
   const auto at = line.rfind(word);
-  if (at == std::string_view::npos || at == 0) return std::nullopt;
-  std::string_view digits = line.substr(0, at - 1);
-  digits.remove_prefix(digits.rfind(' ') + 1);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto digits = line.substr(std::min(at + word.size() + 1, line.size()));
   int status = 0;
   if (std::from_chars(digits.data(), digits.data() + digits.size(), status).ec != std::errc())
     return std::nullopt;
   return status;
 }
 
-/// Gives `take` what is in a pipe now. A read that doesn't fill its buffer has emptied the pipe, so that no
-/// second one is spent on every command to hear so.
+/// Gives `take` what is in a pipe now, until it says no. A read that doesn't fill its buffer has emptied the
+/// pipe, so that no second one is spent on every command to hear so.
 template <class Take>
 void drain(int fd, Take take) {
   std::array<char, 16 * 1024> buffer;
-  ssize_t count = 0;
-  do {
-    count = ::read(fd, buffer.data(), buffer.size());
-    if (count > 0) take(std::string_view(buffer.data(), static_cast<std::size_t>(count)));
-  } while (count == static_cast<ssize_t>(buffer.size()));
+  bool more = true;
+  while (more) {
+    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
+    if (count <= 0) return;
+    more = take(std::string_view(buffer.data(), static_cast<std::size_t>(count))) &&
+           count == static_cast<ssize_t>(buffer.size());
+  }
 }
 
 int bytes_waiting(int fd) {
@@ -150,13 +143,11 @@ std::expected<std::shared_ptr<Shell>, std::string> Shell::start(const ShellOptio
 std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   over_ = true;  // until there is a process
   command_.reset(::memfd_create("command", MFD_CLOEXEC));
-  static const UniqueFd lines = constant_file(text_for_file());
-  if (!command_ || !lines) return system_error_text("make", "a memory file for the shell", errno);
+  if (!command_) return system_error_text("make", "a memory file for the shell", errno);
   auto started = start_bash({.directory = options.directory,
                              .environment = options.environment,
                              .tag = options.tag,
                              .command = command_.get(),
-                             .lines = lines.get(),
                              .output = options.output,
                              .control_group = options.control_group});
   if (!started) return started.error();
@@ -225,7 +216,11 @@ void Shell::wait_for_status() {
 }
 
 void Shell::read_status() {
-  if (!over_) drain(status_.native_handle(), [this](std::string_view bytes) { take_status(bytes); });
+  if (over_) return;
+  drain(status_.native_handle(), [this](std::string_view bytes) {
+    take_status(bytes);
+    return !over_;
+  });
 }
 
 /// For each command a line that ends with its word and its status.
@@ -236,7 +231,7 @@ void Shell::take_status(std::string_view bytes) {
     if (record_.size() > kMaxRecord) record_.erase(0, record_.size() - kMaxRecord);
     if (end == std::string_view::npos) return;
     bytes.remove_prefix(end + 1);
-    const auto status = status_before(word_, std::exchange(record_, {}));
+    const auto status = status_after(word_, std::exchange(record_, {}));
     if (!running_ || !status) continue;
     running_ = false;
     tick_.cancel();
@@ -251,6 +246,7 @@ void Shell::take_status(std::string_view bytes) {
 void Shell::read_exports() {
   drain(exports_pipe_.get(), [this](std::string_view bytes) {
     if (incoming_exports_.size() <= kMaxExports) incoming_exports_ += bytes;
+    return true;
   });
 }
 
@@ -258,6 +254,7 @@ void Shell::read_exports() {
 void Shell::read_own_output() {
   drain(own_output_pipe_.get(), [this](std::string_view bytes) {
     own_output_ += bytes.substr(0, kMaxOwnOutput - own_output_.size());
+    return true;
   });
 }
 

@@ -6,43 +6,39 @@
 namespace sandbox_worker::tools {
 namespace {
 
-constexpr int kOutputFd = 91;
-constexpr int kNullFd = 94;
-
 /// Runs the command in the memory file. The redirections belong to eval: bash keeps close-on-exec copies of
 /// its own descriptors 0, 1 and 2 meanwhile, above those that they are redirected to, and puts them back
 /// afterwards, whatever `exec` did to them; traces of these lines go to bash's own. No variable, loop or
 /// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
 /// writing too, as bash never opens it for its background jobs: see has_foreground_input.
 ///
-/// The second eval hands over the exported variables and then tells the end: the status, behind a space, as a
-/// builtin can write to these descriptors too, and then a word that the command can't know. That follows the
-/// text, as one more argument. Only the two builtins that tell something have their output there: traps print
-/// into bash's own. It needs all that the next command will need: where that is spoilt (a closed descriptor,
-/// a disabled builtin, a constant LINENO) nothing is told, and the call that did it is the one that hears of
-/// it. Descriptors are named downwards, as a copy of bash's own takes the lowest free one above the one
-/// named.
-constexpr std::string_view kRun =
+/// The second eval hands over the exported variables and then tells the end, with a word that the command
+/// can't know: a builtin can write to these descriptors too. Only the two builtins that tell something have
+/// their output there: traps print into bash's own. It needs all that the next command will need: where that
+/// is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is told, and the call that
+/// did it is the one that hears of it. Descriptors are named downwards, as a copy of bash's own takes the
+/// lowest free one above the one named. The last argument is what the next command finds in `$_`. The comment
+/// at the end is read only when bash is done with the line before; see Shell::tick. Short, as bash reads it
+/// byte by byte, with a system call for each.
+constexpr std::string_view kRunLines =
     "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
-    "\\builtin eval \"\\builtin export -p >&93&&\\builtin echo '' $? <&92 <&91 >&90\" "
-    "\"${{-:LINENO=1:0}}\""
-    " <&95 <&94";
+    "\\builtin eval \"\\builtin export -p >&93&&\\builtin echo {1} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
+    " <&94\n"
+    "#\n";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
 /// hides the special builtin `unset`. Afterwards the mode and the options that go with it are as before.
-constexpr std::string_view kGuardedRun =
+constexpr std::string_view kGuardedRunLines =
     "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
     "POSIXLY_CORRECT=${{BASHOPTS//:/ }}/${{POSIXLY_CORRECT+=$POSIXLY_CORRECT}}/$?;\\unset -f builtin;"
     "\\builtin eval \"case \\$POSIXLY_CORRECT in */=*) POSIXLY_CORRECT=\\${{POSIXLY_CORRECT#*/=}};"
     "POSIXLY_CORRECT=\\${{POSIXLY_CORRECT%/*}};;*) \\unset POSIXLY_CORRECT;;esac;"
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
-    "\\builtin export -p >&93&&\\builtin echo '' ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
-    " \"${{-:LINENO=1:0}}\" <&95 <&94";
-
-/// Bash reads a pipe byte by byte, with a system call for each; the file in one go.
-constexpr std::string_view kRunFromFile = "\\builtin eval \"$(</proc/self/fd/95)\"";
+    "\\builtin export -p >&93&&\\builtin echo {1} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
+    " \"${{-:LINENO=1:0}}\" <&94\n"
+    "#\n";
 
 bool may_define_builtin(std::string_view command) {
   if (!command.contains("builtin")) return false;
@@ -64,25 +60,12 @@ const std::string_view kFirstShellLines =
     "\\eval '\\exec 92<&10' 82<&-\n"
     "\\eval '\\exec 93>&10' 83>&-\n"
     "\\eval '\\exec 94<&10' 84<&-\n"
-    "\\eval '\\exec 95<&10' 85<&-\n"
-    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&- 85<&-\n";
+    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&-\n";
 
-std::string_view text_for_file() {
-  static const std::string text = fmt::format(kRun, kOutputFd);
-  return text;
-}
-
-// The last argument is what the next command finds in `$_`. The comment is read only when bash is done with
-// the line before; see Shell::tick.
 std::string run_lines(std::string_view command, std::string_view word, Printing printing) {
-  const int output = printing == Printing::to_output ? kOutputFd : kNullFd;
-  std::string text(kRunFromFile);
-  if (may_define_builtin(command)) {
-    text = fmt::format(kGuardedRun, output);
-  } else if (output != kOutputFd) {
-    text = fmt::format(kRun, output);
-  }
-  return fmt::format("{} {} \"\"\n#\n", text, word);
+  const int output = printing == Printing::to_output ? 91 : 94;
+  return may_define_builtin(command) ? fmt::format(kGuardedRunLines, output, word)
+                                     : fmt::format(kRunLines, output, word);
 }
 
 /// Errors are left aside: some variables are constant in a fresh shell. They must not end it either, which an

@@ -14,11 +14,7 @@ inline constexpr int kStatusFd = 90;
 /// What a fresh shell reads first: it moves the private descriptors to 90 and above, out of the agent's way.
 extern const std::string_view kFirstShellLines;
 
-/// What a shell finds in the file at 95, for run_lines. Lasts as long as the process.
-std::string_view text_for_file();
-
-/// What makes a shell run `command`, which lies in the memory file, and tell the end: a line that ends with a
-/// space, the status, a space, and `word`.
+/// What makes a shell run `command`, which lies in the memory file, and tell the end with `word`.
 std::string run_lines(std::string_view command, std::string_view word, Printing printing);
 
 /// Stands in every trace (set -x, set -v) of such a line.

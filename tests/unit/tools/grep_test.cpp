@@ -186,6 +186,19 @@ TEST_CASE("grep: of a long line, the further matches are counted") {
   CHECK(has(grep(tree, "", "twelve"), "at least 100 more matches in this line]"));
 }
 
+TEST_CASE("grep: the carriage return of a long line is no match and isn't counted") {
+  SearchTools tree;
+  const std::string x(3000, 'x');
+  tree.write("blank", x + " " + x + "\r\n");
+  const std::string text = grep(tree, "\\s", "blank");
+  CHECK(text.starts_with("blank:1:"));
+  CHECK_FALSE(has(text, "more match"));
+  tree.write("huge", std::string(1'200'000, 'x') + ";\r\nq;\r\n");
+  CHECK(grep(tree, "[^;]$", "huge").starts_with("(no matches"));
+  CHECK(has(grep(tree, "[^x]$", "huge"), ":2:q;"));
+  CHECK(has(grep(tree, "x;$", "huge"), ":1:"));
+}
+
 TEST_CASE("grep: in long lines, what stands at the edge of a line and what is far from it") {
   SearchTools tree;
   const std::string x(700'000, 'x');
