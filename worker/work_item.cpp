@@ -183,7 +183,7 @@ asio::awaitable<int> WorkItem::hold_item() {
   const auto deadline = steady_clock::now() + kTeardown;
   for (auto& task : serving) task.cancel();
   co_await within(kStopServing, join_all(serving));
-  const int status = co_await tear_down();
+  const int status = co_await tear_down(deadline);
   heartbeat.cancel();
   clocks.cancel();
   co_await heartbeat.join();

@@ -54,14 +54,14 @@ class WorkItem {
   boost::asio::awaitable<void> deliver(protocol::CallResult result);
   boost::asio::awaitable<void> deliver_again(std::string id, bool custom);
   void on_closed(const std::string& id);
-  boost::asio::awaitable<int> tear_down();
+  boost::asio::awaitable<int> tear_down(std::chrono::steady_clock::time_point deadline);
   void open_gate_when_ready();
   void on_woken(const Absence& absence);
   void on_lease_over(protocol::Lease::Verdict verdict, const std::string& why, bool first);
   bool must_settle_journal() const;
   boost::asio::awaitable<void> finish(std::chrono::milliseconds limit, boost::asio::awaitable<void> step,
                                       std::string what);
-  boost::asio::awaitable<void> leave_journal();
+  boost::asio::awaitable<void> leave_journal(std::chrono::milliseconds limit);
   boost::asio::awaitable<void> remove_journal();
   boost::asio::awaitable<int> stop_item(int status);
 

@@ -23,12 +23,12 @@ constexpr milliseconds kStopCalls = 1200ms;
 constexpr milliseconds kPostResults = 1000ms;
 constexpr milliseconds kStopShells = 1200ms;
 constexpr milliseconds kStopItem = 1500ms;
-constexpr milliseconds kRemoveJournal = 500ms;  // takes none of it unless the disk hangs
+constexpr milliseconds kRemoveJournal = 500ms;  // at least; a busy disk may have what the steps before left
 constexpr milliseconds kUnwind = 100ms;         // of what was cut off
 
 }  // namespace
 
-asio::awaitable<int> WorkItem::tear_down() {
+asio::awaitable<int> WorkItem::tear_down(steady_clock::time_point deadline) {
   const bool post = posts_results(end_.reason());
   int status = exit_status(end_.reason());
   if (!co_await within(kStopCalls, dispatcher_.stop(post))) {
@@ -47,7 +47,8 @@ asio::awaitable<int> WorkItem::tear_down() {
     log_.error("a shell did not end in time");
     at_rest_ = false;
   }
-  co_await leave_journal();
+  const auto left = std::chrono::ceil<milliseconds>(deadline - kStopItem - steady_clock::now());
+  co_await leave_journal(std::max(left, kRemoveJournal));
   if (lease_gone_) {
     lease_record_.remove();
     co_return status;
@@ -73,7 +74,7 @@ asio::awaitable<void> WorkItem::finish(milliseconds limit, asio::awaitable<void>
 }
 
 /// Takes it away when no worker after us could need it.
-asio::awaitable<void> WorkItem::leave_journal() {
+asio::awaitable<void> WorkItem::leave_journal(milliseconds limit) {
   if (!journal_ || !at_rest_) co_return;
   if (!journal_->is_taken_over()) {
     std::error_code not_empty;  // it is the worker's before us
@@ -84,7 +85,7 @@ asio::awaitable<void> WorkItem::leave_journal() {
     log_.info("the journal is left for a worker after us", {{"open_calls", journal_->begun().size()}});
     co_return;
   }
-  co_await finish(kRemoveJournal, remove_journal(), "the removal of the journal");
+  co_await finish(limit, remove_journal(), "the removal of the journal");
 }
 
 asio::awaitable<void> WorkItem::remove_journal() {
