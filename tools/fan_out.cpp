@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 namespace sandbox_worker::tools {
 namespace {
@@ -41,7 +42,8 @@ class Gate {
     std::unique_lock lock(mutex_);
     closed_ = true;
     idle_.wait(lock, [this] { return running_ == 0; });
-    if (error_) std::rethrow_exception(error_);
+    // Not kept here: a helper that is still on its way out may be the last one to have the gate.
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
