@@ -1,5 +1,6 @@
 #include "worker/process_setup.hpp"
 
+#include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 
 #include "tools/prompt_thread.hpp"
@@ -7,6 +8,8 @@
 
 namespace sandbox_worker::worker {
 namespace {
+
+constexpr std::chrono::milliseconds kSentTwice{200};
 
 bool is_ignored(int signal) {
   struct sigaction action{};
@@ -27,6 +30,14 @@ void add_end_signals(boost::asio::signal_set& signals) {
   signals.add(SIGTERM);
   signals.add(SIGINT);
   if (!is_ignored(SIGHUP)) signals.add(SIGHUP);
+}
+
+boost::asio::awaitable<int> second_signal(boost::asio::signal_set& signals, int first,
+                                          std::chrono::steady_clock::time_point first_at) {
+  for (;;) {
+    const int number = co_await signals.async_wait(boost::asio::use_awaitable);
+    if (number != first || std::chrono::steady_clock::now() > first_at + kSentTwice) co_return number;
+  }
 }
 
 }  // namespace sandbox_worker::worker

@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <chrono>
 
 #include "worker/client/trust.hpp"
 #include "worker/machine.hpp"
@@ -23,7 +24,7 @@ asio::awaitable<void> watch_signals(asio::signal_set& signals, WorkItem& item, c
   const int first = co_await signals.async_wait(asio::use_awaitable);
   log.info("signal", {{"number", first}});
   item.stop(EndReason::signal, fmt::format("signal {}", first));
-  const int second = co_await signals.async_wait(asio::use_awaitable);
+  const int second = co_await second_signal(signals, first, std::chrono::steady_clock::now());
   log.warn("second signal, ending at once", {{"number", second}});
   item.kill();
   log.flush();

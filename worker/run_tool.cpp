@@ -58,7 +58,7 @@ class ToolRun {
   asio::awaitable<void> watch_signals() {
     signal_ = co_await signals_.async_wait(asio::use_awaitable);
     cut_.emit(asio::cancellation_type::terminal);
-    const int second = co_await signals_.async_wait(asio::use_awaitable);
+    const int second = co_await second_signal(signals_, *signal_, std::chrono::steady_clock::now());
     toolset_.kill();
     ::_exit(128 + second);
   }
