@@ -110,6 +110,7 @@ WorkItem* Service::item(const std::string& work_id) {
 
 void Service::worker_killed() {
   if (beaten_ != nullptr && !beat_was_known_) beaten_->heartbeat_answer_lost();
+  beats_ = 0;
   work.stop_answer_lost();
   for (auto& [id, other] : more_items) other.stop_answer_lost();
   if (!more_items.empty()) return;  // another worker may live, and has begun long ago
@@ -258,6 +259,7 @@ Reply Service::heartbeat(const Request& request, const Target& target, Time now)
   if (expected_count != 1) return refuse("expected_last_heartbeat must be given once");
   beaten_ = item(target.path[4]);
   beat_was_known_ = false;
+  ++beats_;
   auto outcome = beaten_->heartbeat(*target.parameter("expected_last_heartbeat"), now);
   if (!outcome.violation.empty()) violate(outcome.violation);
   return outcome.reply;
@@ -295,7 +297,8 @@ Reply Service::post(const Request& request, Time now) {
   for (const auto& id : calls_in(request)) {
     if (hanging_.contains(id)) violate("post: " + id + " is sent again while an attempt is still open");
   }
-  beat_was_known_ = true;  // nothing runs before
+  // Nothing runs before the first beat's answer; beside a later one, everything does.
+  if (beats_ == 1) beat_was_known_ = true;
   if (!leased(now)) {
     const bool excused = work.told_to_end() || (work.lost_since() && now - *work.lost_since() < kInFlight);
     if (!excused) violate("post: a result without a lease");

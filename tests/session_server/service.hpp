@@ -100,6 +100,7 @@ class Service {
   std::optional<Time> first_other_;  // the first request of the item that was no heartbeat
   bool heartbeat_seen_ = false;
   std::multiset<std::string> hanging_;  // calls whose result is in a post that hangs
+  std::size_t beats_ = 0;               // of the worker that runs now
   bool beat_was_known_ = false;         // the worker has shown that it had the answer to the last heartbeat
   WorkItem* beaten_ = nullptr;          // the item of the last heartbeat
   Delivery delivery_;

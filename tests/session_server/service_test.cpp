@@ -37,6 +37,12 @@ struct Fixture {
   Reply beat(Time at = t0) {
     return send("POST", kWork + "/heartbeat?expected_last_heartbeat=NO_HEARTBEAT", "", at);
   }
+  /// With the value of an answer.
+  Reply beat_again(const Reply& answer, Time at = t0) {
+    std::string last = Json::parse(answer.body)["last_heartbeat"].get<std::string>();
+    last.replace(last.find('+'), 1, "%2B");
+    return send("POST", kWork + "/heartbeat?expected_last_heartbeat=" + last, "", at);
+  }
   bool violated(std::string_view part) const {
     return std::ranges::any_of(service.violations(),
                                [&](auto& v) { return v.find(part) != std::string::npos; });
@@ -62,6 +68,26 @@ TEST_CASE_FIXTURE(Fixture, "service: a session as it should be has no violations
   CHECK(send("POST", kWork + "/stop", R"({"force":true})").status == 204);
   service.finish(t0);
   CHECK(service.violations().empty());
+}
+
+TEST_CASE("service: what a killed worker knew of its last beat") {
+  for (const std::size_t beats : {1U, 2U}) {
+    CAPTURE(beats);
+    Fixture fixture;
+    const Reply first = fixture.beat();
+    if (beats == 2) CHECK(fixture.beat_again(first, t0 + 1s).status == 200);
+    fixture.service.session.call({.id = "a", .name = "bash"}, t0);
+    CHECK(fixture.send("POST", kSession + "/events", result_for("a"), t0 + 1s).status == 200);
+    fixture.service.worker_killed();
+    if (beats == 1) {
+      // Nothing is posted before the first answer.
+      CHECK(fixture.beat(t0 + 2s).status == 412);
+    } else {
+      // A post may have passed the second answer.
+      CHECK(fixture.beat_again(first, t0 + 2s).status == 412);
+    }
+    CHECK(fixture.violated("expected_last_heartbeat") == (beats == 1));
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "service: each header has its rule") {
