@@ -187,16 +187,6 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
 }
 
 std::optional<LineHit> LineScan::next() {
-  while (const auto found = next_found()) {
-    const bool checked = engine_.checks_returns && found->end > found->begin && text_[found->end - 1] == '\r';
-    if (!checked) return found;
-    if (const auto hit = match_in_line(found->begin, found->end)) return hit;
-    if (deadline_.passed()) break;
-  }
-  return std::nullopt;
-}
-
-std::optional<LineHit> LineScan::next_found() {
   if (engine_.crosses_lines) return next_by_automaton();
   if (engine_.finder) return next_candidate();
   if (engine_.line_by_line || &program() != &*engine_.text) return next_by_line();
@@ -220,6 +210,10 @@ std::string_view LineScan::searched(std::size_t begin, std::size_t end) const {
   return line.substr(0, line.size() - (engine_.spares_returns && line.ends_with('\r') ? 1 : 0));
 }
 
+bool LineScan::is_sure(std::size_t begin, std::size_t end) const {
+  return !engine_.checks_returns || searched(begin, end).size() == end - begin;
+}
+
 std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) {
   const std::string_view line = searched(begin, end);
   std::string_view match = line;
@@ -241,7 +235,7 @@ std::optional<LineHit> LineScan::next_candidate() {
     const std::size_t begin = line_begin(text_, at_, found);
     const std::size_t end = std::min(text_.find('\n', found), text_.size());
     at_ = end + 1;
-    if (engine_.complete) return LineHit{begin, end, found, found};
+    if (engine_.complete && is_sure(begin, end)) return LineHit{begin, end, found, found};
     if (const auto hit = match_in_line(begin, end)) return hit;
   }
   at_ = text_.size();
@@ -278,6 +272,11 @@ std::optional<LineHit> LineScan::next_by_automaton() {
     }
     const std::size_t begin = line_begin(text_, given_, std::max(match_begin, given_));
     given_ = end + 1;
+    if (!is_sure(begin, end)) {
+      if (const auto hit = match_in_line(begin, end)) return hit;
+      if (deadline_.passed()) break;
+      continue;
+    }
     return LineHit{begin, end, std::max(match_begin, begin), std::max(match_end, begin)};
   }
   at_ = end_;

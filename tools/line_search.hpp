@@ -26,8 +26,8 @@ struct LineHit {
 
 /// A regular expression (RE2's syntax) that is looked for in lines. A match never crosses a line, unless the
 /// pattern has \n or (?s); `^` and `$` stand at the lines' ends, `$` before a carriage return too, which
-/// belongs to no line unless the pattern names it. Immutable,
-/// so threads share one. Memory is bounded for every pattern.
+/// belongs to no line unless the pattern names it. Immutable, so threads share one. Memory is bounded for
+/// every pattern.
 class LineSearch {
  public:
   /// The error is a sentence for the model, with the nearest form that works where there is one.
@@ -98,13 +98,14 @@ class LineScan {
   std::size_t sure() const noexcept { return sure_; }
 
  private:
-  std::optional<LineHit> next_found();
   std::optional<LineHit> next_candidate();
   std::optional<LineHit> next_by_automaton();
   std::optional<LineHit> next_by_line();
   std::optional<LineHit> match_in_line(std::size_t begin, std::size_t end);
   /// The line [begin, end) as the pattern is to see it.
   std::string_view searched(std::size_t begin, std::size_t end) const;
+  /// Whether what was found in that line, with a carriage return that it ends in, is a match without it too.
+  bool is_sure(std::size_t begin, std::size_t end) const;
   bool find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::size_t end,
             std::string_view& match, bool located);
   /// The program for the whole text.

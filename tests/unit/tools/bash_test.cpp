@@ -179,8 +179,7 @@ TEST_CASE("bash: what an EXIT trap prints is there, however the shell is ended")
            Row{"trap 'echo E' ERR", "set -e; false", "a\nE\nBYE\nBYE2\n[the shell ended"},
            // Traces of our own line can't be told from the trap's output, so both are left out.
            Row{"set -x", "set -e; false",
-               "++ trap 'echo BYE; echo BYE2 >&2' EXIT\n++ echo a\na\n++ set -e\n++ false\n[the shell "
-               "ended"},
+               "++ trap 'echo BYE; echo BYE2 >&2' EXIT\n++ echo a\na\n++ set -e\n++ false\n[the shell ended"},
        }) {
     CAPTURE(row.before);
     CAPTURE(row.command);
