@@ -36,8 +36,8 @@ std::vector<milliseconds> intervals(SessionServer& server, std::size_t first) {
   return result;
 }
 
-/// Each of the next `count` heartbeats comes in its time: 10 % early or late at most. On a machine that other
-/// tests keep busy, 300 ms are no sign of anything, and under a sanitizer even more.
+/// Each of the next `count` heartbeats comes in its time: 10 % early or late at most, but for sanitizers'
+/// workers. Other tests keep the machine busy, so intervals should be seconds.
 void check_next_intervals(SessionServer& server, std::size_t count, milliseconds interval,
                           const std::function<void()>& meanwhile = {}) {
   const std::size_t first = beats(server);
@@ -49,7 +49,7 @@ void check_next_intervals(SessionServer& server, std::size_t count, milliseconds
   } else {
     server.wait(limit, enough);
   }
-  const milliseconds slack = is_sanitized() ? interval / 2 : std::max(interval / 10, milliseconds(300));
+  const milliseconds slack = interval / (is_sanitized() ? 2 : 10);
   const auto seen = intervals(server, first);
   CHECK(seen.size() >= count);
   for (const auto each : seen) {
@@ -127,15 +127,15 @@ TEST_CASE("lease: the heartbeat keeps its interval while grep reads a gigabyte, 
 }
 
 TEST_CASE("lease: heartbeats go on while the session, and then its history, don't answer") {
-  SessionServer server(with_ttl(2));
+  SessionServer server(with_ttl(6));
   server.add_fault({.on = RequestKind::session, .action = FaultAction::no_answer});
   server.add_fault({.on = RequestKind::history, .action = FaultAction::no_answer});
-  auto run = start(server, {"--response-timeout", "4s"});
+  auto run = start(server, {"--response-timeout", "14s"});
   CHECK(server.wait(10s, [](const Service& s) { return s.count(RequestKind::session) == 1; }));
-  check_next_intervals(server, 2, 1s);
+  check_next_intervals(server, 2, 3s);
   CHECK(server.inspect([](const Service& s) { return s.streams_opened; }) == 0);
-  CHECK(server.wait(10s, [](const Service& s) { return s.count(RequestKind::history) == 1; }));
-  check_next_intervals(server, 2, 1s);
+  CHECK(server.wait(20s, [](const Service& s) { return s.count(RequestKind::history) == 1; }));
+  check_next_intervals(server, 2, 3s);
   check_clean_end(server, *run);
 }
 
