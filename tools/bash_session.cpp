@@ -308,7 +308,7 @@ asio::awaitable<void> BashSession::restore_variables() {
 asio::awaitable<std::string> BashSession::new_jobs() {
   const auto give_up = Clock::now() + kJobStart;
   for (;;) {
-    auto look = jobs_.look(shell_ ? shell_->pid() : 0, marks());
+    auto look = jobs_.look(shell_ ? shell_->children() : std::vector<pid_t>(), marks());
     if (!look.early || Clock::now() >= give_up) {
       std::string line = jobs_line(look.fresh);
       jobs_.remember(std::move(look));

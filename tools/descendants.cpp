@@ -16,6 +16,12 @@ namespace {
 /// Orphans may come to us while we look; each look that finds one is followed by another.
 constexpr int kMaxPasses = 100;
 
+/// Orphans among them.
+std::vector<pid_t> own_children() {
+  static const ChildList children(::getpid());
+  return children.of_main_thread();
+}
+
 }  // namespace
 
 std::vector<pid_t> with_descendants(pid_t pid) {
@@ -29,7 +35,7 @@ std::vector<pid_t> orphans_with(const ProcessMarks& marks) {
   const pid_t own_session = ::getsid(0);
   const bool only_lane = std::ranges::includes(marks.sessions, marks.live_shells);
   std::vector<pid_t> found;
-  for (const pid_t child : children_of_main_thread(::getpid())) {
+  for (const pid_t child : own_children()) {
     if (marks.live_shells.contains(child)) continue;
     const auto info = process_info(child);
     if (!info || info->ended()) continue;
@@ -91,7 +97,7 @@ void reap_orphans() {
   siginfo_t ended{};
   if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
   const pid_t own_session = ::getsid(0);
-  for (const pid_t child : children_of_main_thread(::getpid())) {
+  for (const pid_t child : own_children()) {
     if (is_live_shell(child)) continue;
     const auto info = process_info(child);
     if (info && info->state == 'Z' && info->session != own_session) ::waitpid(child, nullptr, WNOHANG);

@@ -21,9 +21,9 @@ bool Jobs::knows(const ProcessInfo& process) const {
   return found != known_.end() && found->second == process.begun;
 }
 
-Jobs::Look Jobs::look(pid_t shell, const ProcessMarks& marks) const {
+Jobs::Look Jobs::look(std::span<const pid_t> children, const ProcessMarks& marks) const {
   std::vector<pid_t> candidates = orphans_with(marks);
-  if (shell > 0) std::ranges::copy(children_of(shell), std::back_inserter(candidates));
+  std::ranges::copy(children, std::back_inserter(candidates));
   Look look;
   for (const pid_t pid : candidates) {
     const auto info = process_info(pid);

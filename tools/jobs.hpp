@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,8 @@ class Jobs {
     std::map<pid_t, unsigned long long> running;
   };
 
-  /// What runs now; `shell` is 0 when it has ended.
-  Look look(pid_t shell, const ProcessMarks& marks) const;
+  /// What runs now, of the shell's `children` and of the orphans.
+  Look look(std::span<const pid_t> children, const ProcessMarks& marks) const;
   /// From now on these are known, and others are forgotten.
   void remember(Look look) { known_ = std::move(look.running); }
   bool knows(const ProcessInfo& process) const;

@@ -23,17 +23,22 @@ namespace {
 /// PF_FORKNOEXEC of the kernel's process flags.
 constexpr unsigned kForkedOnly = 0x40;
 
-std::optional<std::string> read_proc_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return std::nullopt;
+/// All of a file of /proc; the position of the descriptor doesn't count and stays.
+std::string read_proc_file(int fd) {
   std::string text;
   std::array<char, 4096> buffer;
   for (;;) {
-    const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+    const ssize_t count = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(text.size()));
     if (count <= 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(count));
     if (static_cast<std::size_t>(count) < buffer.size() / 2) return text;  // /proc fills a page if it can
   }
+}
+
+std::optional<std::string> read_proc_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::nullopt;
+  return read_proc_file(fd.get());
 }
 
 /// The entries of a directory whose names are numbers.
@@ -69,26 +74,41 @@ int access_of_descriptor(pid_t pid, int fd) {
   return flags & O_ACCMODE;
 }
 
-/// False when the kernel is built without the file that tells: all children have been found otherwise then.
-bool add_children(std::vector<pid_t>& children, pid_t pid, pid_t thread) {
-  const auto text = read_proc_file(fmt::format("/proc/{}/task/{}/children", pid, thread));
-  if (!text) {
-    if (::access(fmt::format("/proc/{}/task/{}", pid, thread).c_str(), F_OK) != 0) return true;  // just ended
-    children.clear();
-    for (const auto& process : list_processes())
-      if (process.parent == pid) children.push_back(process.pid);
-    return false;
-  }
-  const char* at = text->data();
-  const char* const end = at + text->size();
+/// Of a process that runs, in the count of links of /proc/PID/task: itself, its parent and one directory.
+constexpr nlink_t kOneThread = 3;
+
+std::string task_directory(pid_t pid) {
+  return fmt::format("/proc/{}/task", pid);
+}
+
+std::string children_file(pid_t pid, pid_t thread) {
+  return fmt::format("/proc/{}/task/{}/children", pid, thread);
+}
+
+/// Of such a file.
+void add_numbers(std::vector<pid_t>& numbers, std::string_view text) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
   while (at < end) {
-    pid_t child = 0;
-    const auto [next, error] = std::from_chars(at, end, child);
+    pid_t number = 0;
+    const auto [next, error] = std::from_chars(at, end, number);
     if (error != std::errc()) break;
-    children.push_back(child);
+    numbers.push_back(number);
     at = next + 1;
   }
-  return true;
+}
+
+/// False when the kernel is built without the file that tells: all children have been found otherwise then.
+bool add_children(std::vector<pid_t>& children, pid_t pid, pid_t thread) {
+  if (const auto text = read_proc_file(children_file(pid, thread))) {
+    add_numbers(children, *text);
+    return true;
+  }
+  if (::access(fmt::format("/proc/{}/task/{}", pid, thread).c_str(), F_OK) != 0) return true;  // just ended
+  children.clear();
+  for (const auto& process : list_processes())
+    if (process.parent == pid) children.push_back(process.pid);
+  return false;
 }
 
 }  // namespace
@@ -123,13 +143,30 @@ std::vector<pid_t> children_of_main_thread(pid_t pid) {
 
 std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;
-  const std::string tasks = fmt::format("/proc/{}/task", pid);
+  const std::string tasks = task_directory(pid);
   struct stat info{};
   if (::stat(tasks.c_str(), &info) != 0) return children;
-  constexpr nlink_t kOneThread = 3;  // itself, its parent and one directory
   for (const pid_t task : info.st_nlink == kOneThread ? std::vector{pid} : numbers_in(tasks))
     if (!add_children(children, pid, task)) break;
   return children;
+}
+
+ChildList::ChildList(pid_t pid)
+    : pid_(pid),
+      tasks_(::open(task_directory(pid).c_str(), O_PATH | O_CLOEXEC)),
+      children_(::open(children_file(pid, pid).c_str(), O_RDONLY | O_CLOEXEC)) {}
+
+std::vector<pid_t> ChildList::of_main_thread() const {
+  if (!children_) return children_of_main_thread(pid_);
+  std::vector<pid_t> children;
+  add_numbers(children, read_proc_file(children_.get()));
+  return children;
+}
+
+std::vector<pid_t> ChildList::of_all_threads() const {
+  struct stat info{};
+  if (!tasks_ || ::fstat(tasks_.get(), &info) != 0 || info.st_nlink > kOneThread) return children_of(pid_);
+  return of_main_thread();
 }
 
 bool ignores_keyboard_signals(pid_t pid) {

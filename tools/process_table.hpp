@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/unique_fd.hpp"
+
 namespace sandbox_worker::tools {
 
 /// What /proc says about one process at the moment of asking.
@@ -31,6 +33,22 @@ std::vector<pid_t> children_of(pid_t pid);
 
 /// Those of its first thread only, where the kernel puts orphans whose reaper it is.
 std::vector<pid_t> children_of_main_thread(pid_t pid);
+
+/// The same for who asks often about one process: its files of /proc stay open, which spares most of the
+/// cost. Those of a process that has ended tell of no children, also when a later one has its number, as long
+/// as the kernel has the file that tells (CONFIG_PROC_CHILDREN). Any thread.
+class ChildList {
+ public:
+  explicit ChildList(pid_t pid);
+
+  std::vector<pid_t> of_all_threads() const;
+  std::vector<pid_t> of_main_thread() const;
+
+ private:
+  pid_t pid_;
+  UniqueFd tasks_;     // its directory of threads
+  UniqueFd children_;  // of the first thread; none where the kernel has no such file
+};
 
 /// Whether it ignores SIGINT and SIGQUIT, as bash has its background jobs do.
 bool ignores_keyboard_signals(pid_t pid);

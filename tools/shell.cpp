@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,17 +60,18 @@ void set_nonblocking(int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-/// Replaces what a memory file holds.
+/// Replaces what a memory file holds. Cutting it first would free its pages, which costs more than all else.
 bool put(int file, std::string_view text) {
-  if (::ftruncate(file, 0) != 0) return false;
-  for (off_t at = 0; !text.empty();) {
-    const ssize_t written = ::pwrite(file, text.data(), text.size(), at);
+  off_t end = 0;
+  while (!text.empty()) {
+    const ssize_t written = ::pwrite(file, text.data(), text.size(), end);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return false;
     text.remove_prefix(static_cast<std::size_t>(written));
-    at += written;
+    end += written;
   }
-  return true;
+  struct stat info{};
+  return ::fstat(file, &info) == 0 && (info.st_size == end || ::ftruncate(file, end) == 0);
 }
 
 /// Eight digits that nobody can guess. Short, as bash reads them byte by byte too.
@@ -153,6 +155,7 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   if (!started) return started.error();
   over_ = false;
   pid_ = started->pid;
+  children_.emplace(pid_);
   shells().insert(pid_);
   control_ = std::move(started->control);
   control_waiting_ = std::move(started->control_waiting);

@@ -13,8 +13,10 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tools/environment.hpp"
+#include "tools/process_table.hpp"
 #include "tools/shell_lines.hpp"
 #include "tools/unique_fd.hpp"
 
@@ -54,6 +56,8 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void stop();
 
   pid_t pid() const noexcept { return pid_; }
+  /// Of the bash process, or of what it became.
+  std::vector<pid_t> children() const { return children_->of_all_threads(); }
   /// Whether bash had taken anything of the last command when it ended: if not, nothing of it was run.
   bool begun() const noexcept { return begun_; }
   /// Where the shell was when its last command ended.
@@ -82,7 +86,8 @@ class Shell : public std::enable_shared_from_this<Shell> {
   ShellEvents events_;
   std::string directory_;
   pid_t pid_ = -1;
-  bool running_ = false;  // a command
+  std::optional<ChildList> children_;  // once it is started
+  bool running_ = false;               // a command
   bool begun_ = false;
   int lines_size_ = 0;  // of what was written for the last command
   bool over_ = false;

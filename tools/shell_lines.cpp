@@ -22,7 +22,7 @@ namespace {
 /// byte by byte, with a system call for each.
 constexpr std::string_view kRunLines =
     "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
-    "\\builtin eval \"\\builtin export -p >&93&&\\builtin echo {1} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
+    "\\builtin eval \"\\builtin export >&93&&\\builtin echo {1} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
     " <&94\n"
     "#\n";
 
@@ -36,7 +36,7 @@ constexpr std::string_view kGuardedRunLines =
     "POSIXLY_CORRECT=\\${{POSIXLY_CORRECT%/*}};;*) \\unset POSIXLY_CORRECT;;esac;"
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
-    "\\builtin export -p >&93&&\\builtin echo {1} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
+    "\\builtin export >&93&&\\builtin echo {1} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
     " \"${{-:LINENO=1:0}}\" <&94\n"
     "#\n";
 
