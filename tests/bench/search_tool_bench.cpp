@@ -1,11 +1,17 @@
 // Runs glob and grep on a tree as the worker does, through the tools' interface, with limits on output and
 // spilled results: search_tool_bench DIRECTORY [rounds]. Says how late a timer of the main thread was
-// meanwhile, how long a cancelled call took to come back, and the peak of memory.
+// meanwhile, and how long it waited for a processor of this machine; the rest of the latest is the time for
+// which the host of a virtual machine had taken the processor away. The same for no search at all, and for
+// threads that only compute. Then how long a cancelled call took to come back, and the peak of memory.
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -13,11 +19,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/search_patterns.hpp"
@@ -25,6 +33,7 @@
 #include "tools/grep.hpp"
 #include "tools/prompt_thread.hpp"
 #include "tools/spill.hpp"
+#include "tools/unique_fd.hpp"
 #include "tools/workspace.hpp"
 
 namespace {
@@ -39,6 +48,21 @@ double milliseconds(Clock::duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
 
+struct Tick {
+  double late = 0;    // ms, from when the timer was due to when it was handled
+  double waited = 0;  // ms of these and before, in which the thread could run and had no processor
+};
+
+/// How long this thread has waited for a processor since it began, by the kernel's books; 0 where it keeps
+/// none (CONFIG_SCHED_INFO).
+double waited_for_a_processor() {
+  static const UniqueFd file(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
+  std::array<char, 128> text{};
+  if (::pread(file.get(), text.data(), text.size() - 1, 0) <= 0) return 0;
+  unsigned long long nanoseconds = 0;
+  return std::sscanf(text.data(), "%*u %llu", &nanoseconds) == 1 ? static_cast<double>(nanoseconds) / 1e6 : 0;
+}
+
 /// Notes how late a timer of `io` is, again and again.
 class Heartbeat {
  public:
@@ -48,27 +72,30 @@ class Heartbeat {
     stopped_ = true;
     timer_.cancel();
   }
-  const std::vector<double>& late() const { return late_; }
+  const std::vector<Tick>& ticks() const { return ticks_; }
 
  private:
   void wait() {
     timer_.expires_after(kTick);
     timer_.async_wait([this](const auto& error) {
       if (error || stopped_) return;
-      late_.push_back(milliseconds(Clock::now() - timer_.expiry()));
+      const double late = milliseconds(Clock::now() - timer_.expiry());
+      const double waited = waited_for_a_processor();
+      ticks_.push_back({.late = late, .waited = waited - std::exchange(waited_, waited)});
       wait();
     });
   }
 
   boost::asio::steady_timer timer_;
   bool stopped_ = false;
-  std::vector<double> late_;
+  double waited_ = waited_for_a_processor();
+  std::vector<Tick> ticks_;
 };
 
 struct Call {
-  double took = 0;           // ms
-  double after_cancel = 0;   // ms
-  std::vector<double> late;  // ms, of each tick
+  double took = 0;          // ms
+  double after_cancel = 0;  // ms
+  std::vector<Tick> ticks;
 };
 
 /// One call on a loop of its own; cancelled after `cancel_after` unless that is 0.
@@ -98,7 +125,7 @@ Call run(Tool& tool, const std::string& pattern, Clock::duration cancel_after = 
   boost::asio::co_spawn(io, tool.run({{"pattern", pattern}}),
                         boost::asio::bind_cancellation_slot(cancel.slot(), done));
   io.run();
-  call.late = heartbeat.late();
+  call.ticks = heartbeat.ticks();
   return call;
 }
 
@@ -109,17 +136,31 @@ std::vector<Call> idle(int ticks) {
   boost::asio::steady_timer end(io, ticks * kTick);
   end.async_wait([&](const auto&) { heartbeat.stop(); });
   io.run();
-  return {{.late = heartbeat.late()}};
+  return {{.ticks = heartbeat.ticks()}};
+}
+
+/// The same while threads only compute.
+std::vector<Call> busy(int ticks, unsigned threads) {
+  std::atomic<bool> over = false;
+  std::vector<std::jthread> computing;
+  for (unsigned i = 0; i < threads; ++i)
+    computing.emplace_back([&] {
+      while (!over.load(std::memory_order_relaxed)) continue;
+    });
+  auto calls = idle(ticks);
+  over = true;
+  return calls;
 }
 
 void report(std::string_view tool, const std::string& pattern, std::vector<Call> calls) {
-  std::vector<double> late;
-  for (const Call& call : calls) late.insert(late.end(), call.late.begin(), call.late.end());
-  if (late.empty()) late.push_back(0);
-  std::ranges::sort(late);
+  std::vector<Tick> ticks;
+  for (const Call& call : calls) ticks.insert(ticks.end(), call.ticks.begin(), call.ticks.end());
+  if (ticks.empty()) ticks.emplace_back();
+  std::ranges::sort(ticks, {}, &Tick::late);
   std::ranges::sort(calls, {}, &Call::took);
-  std::cout << fmt::format("{} {:<30} {:>8.1f} {:>8.2f} {:>8.2f}\n", tool, pattern,
-                           calls[calls.size() / 2].took, late[late.size() * 99 / 100], late.back())
+  std::cout << fmt::format("{} {:<30} {:>8.1f} {:>8.2f} {:>8.2f} {:>8.2f}\n", tool, pattern,
+                           calls[calls.size() / 2].took, ticks[ticks.size() * 99 / 100].late,
+                           ticks.back().late, std::ranges::max(ticks, {}, &Tick::waited).waited)
             << std::flush;
 }
 
@@ -161,10 +202,12 @@ int main(int argc, char** argv) {
     for (int round = 0; round < rounds; ++round) calls.push_back(run(tool, pattern));
     return calls;
   };
-  std::cout << fmt::format("{}, {} threads, {} rounds, milliseconds\n{:<35} {:>8} {:>8} {:>8}\n", root,
-                           threads, rounds, "a call, and the main thread", "median", "late 99%", "at most")
+  std::cout << fmt::format("{}, {} threads, {} rounds, milliseconds\n{:<35} {:>8} {:>8} {:>8} {:>8}\n", root,
+                           threads, rounds, "a call, and the main thread", "median", "late 99%", "at most",
+                           "waited")
             << std::flush;
   report("none", "", idle(500 * rounds));
+  report("busy", "", busy(3000 * rounds, threads));
   for (const char* pattern : kGrepPatterns) report("grep", pattern, repeat(grep, pattern));
   report("grep", "return", repeat(grep, "return"));  // some 80 MB, most of it spilled
   for (const char* pattern : kGlobPatterns) report("glob", pattern, repeat(glob, pattern));
