@@ -51,7 +51,7 @@ std::size_t GrepReport::fitting(std::string_view text) {
 
 void GrepReport::overflow() {
   full_ = true;
-  if (spill_ != nullptr) file_ = spill_->create("grep");
+  if (spill_ != nullptr) file_ = spill_->create("grep", Freeing::by_writer);
   if (file_) file_->append(shown_);
 }
 

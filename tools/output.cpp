@@ -205,7 +205,7 @@ void CallOutput::keep(std::string_view text) {
 /// Begins the file with what has come, of which nothing is left out yet.
 void CallOutput::spill() {
   if (std::exchange(spill_tried_, true)) return;
-  if (spill_ != nullptr) file_ = spill_->create(tool_);
+  if (spill_ != nullptr) file_ = spill_->create(tool_, Freeing::aside);
   if (file_) file_->append(text_.str({}));
 }
 

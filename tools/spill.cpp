@@ -15,8 +15,8 @@
 
 namespace sandbox_worker::tools {
 
-SpillFile::SpillFile(SpillStore& store, UniqueFd fd, std::string path)
-    : store_(store), fd_(std::move(fd)), path_(std::move(path)) {}
+SpillFile::SpillFile(SpillStore& store, UniqueFd fd, std::string path, Freeing freeing)
+    : store_(store), freeing_(freeing), fd_(std::move(fd)), path_(std::move(path)) {}
 
 SpillFile::~SpillFile() = default;
 
@@ -28,7 +28,7 @@ void SpillFile::append(std::string_view bytes) {
     bytes = bytes.substr(0, static_cast<std::size_t>(room));
   }
   if (bytes.empty()) return;
-  if (!store_.reserve(path_, bytes.size())) {
+  if (!store_.reserve(path_, bytes.size(), freeing_)) {
     complete_ = false;
     return;
   }
@@ -89,12 +89,11 @@ SpillStore::~SpillStore() {
 
 void SpillStore::remove() {
   const std::lock_guard lock(mutex_);
-  if (dropping_.valid()) dropping_.wait();
   for (const auto& entry : entries_) ::unlink(entry.path.c_str());
   ::rmdir(directory_.c_str());
 }
 
-std::unique_ptr<SpillFile> SpillStore::create(std::string_view tool) {
+std::unique_ptr<SpillFile> SpillStore::create(std::string_view tool, Freeing freeing) {
   const std::lock_guard lock(mutex_);
   for (int attempt = 0; attempt < 1000; ++attempt) {
     std::string path = fmt::format("{}/{}-{}.txt", directory_, tool, next_++);
@@ -102,38 +101,46 @@ std::unique_ptr<SpillFile> SpillStore::create(std::string_view tool) {
     if (!fd && errno == EEXIST) continue;
     if (!fd) return nullptr;
     entries_.push_back({.path = path, .size = 0});
-    return std::unique_ptr<SpillFile>(new SpillFile(*this, std::move(fd), std::move(path)));
+    return std::unique_ptr<SpillFile>(new SpillFile(*this, std::move(fd), std::move(path), freeing));
   }
   return nullptr;
 }
 
-/// On a thread of its own: freeing a large file takes the kernel up to tens of milliseconds, and output comes
-/// in on the main thread.
-void SpillStore::drop_oldest() {
-  const auto unlink = [path = entries_.front().path] { return ::unlink(path.c_str()); };
-  try {
-    dropping_ = std::async(std::launch::async, unlink);
-  } catch (const std::system_error&) {  // no thread to be had
-    unlink();
-  }
-  total_ -= entries_.front().size;
+/// The file has no name afterwards, and its space is free once the descriptor is closed too.
+UniqueFd SpillStore::drop_oldest() {
+  const Entry& oldest = entries_.front();
+  UniqueFd file(::open(oldest.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  ::unlink(oldest.path.c_str());
+  total_ -= oldest.size;
   entries_.pop_front();
+  return file;
 }
 
-/// Makes room for `bytes` more of `path` by dropping older files; false when the file itself was dropped.
-bool SpillStore::reserve(const std::string& path, std::uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
+/// Drops older files until `bytes` more of `path` fit; false when the file itself was dropped.
+bool SpillStore::take_room(const std::string& path, std::uint64_t bytes, std::vector<UniqueFd>& dropped) {
   const auto named = [&](const Entry& entry) { return entry.path == path; };
   while (total_ + bytes > limits_.in_all && !entries_.empty()) {
-    const bool own = named(entries_.front());
-    if (own) return false;
-    drop_oldest();
+    if (named(entries_.front())) return false;
+    dropped.push_back(drop_oldest());
   }
   const auto entry = std::find_if(entries_.begin(), entries_.end(), named);
   if (entry == entries_.end()) return false;
   entry->size += bytes;
   total_ += bytes;
   return true;
+}
+
+/// As take_room; the lock isn't held while the dropped files are freed by the writer.
+bool SpillStore::reserve(const std::string& path, std::uint64_t bytes, Freeing freeing) {
+  std::vector<UniqueFd> dropped;
+  const std::lock_guard lock(mutex_);
+  const bool fits = take_room(path, bytes, dropped);
+  if (freeing == Freeing::by_writer || dropped.empty()) return fits;
+  try {
+    freeing_ = std::async(std::launch::async, [files = std::move(dropped)]() mutable { files.clear(); });
+  } catch (const std::system_error&) {  // no thread to be had: freed here
+  }
+  return fits;
 }
 
 }  // namespace sandbox_worker::tools

@@ -8,12 +8,17 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
 
 class SpillStore;
+
+/// Who gives the space of older files back when a new one needs it, which takes the kernel up to tens of
+/// milliseconds: the thread that writes, or one that is started for it and competes for a processor.
+enum class Freeing { by_writer, aside };
 
 /// The whole output of one call, in a private file. One thread at a time. Lives no longer than its store.
 class SpillFile {
@@ -29,9 +34,10 @@ class SpillFile {
 
  private:
   friend class SpillStore;
-  SpillFile(SpillStore& store, UniqueFd fd, std::string path);
+  SpillFile(SpillStore& store, UniqueFd fd, std::string path, Freeing freeing);
 
   SpillStore& store_;
+  const Freeing freeing_;
   UniqueFd fd_;
   std::string path_;
   std::uint64_t size_ = 0;
@@ -63,14 +69,15 @@ class SpillStore {
   void remove();
 
   /// A new file, named after `tool`; null when none can be made (disk full): the caller then does without.
-  std::unique_ptr<SpillFile> create(std::string_view tool);
+  std::unique_ptr<SpillFile> create(std::string_view tool, Freeing freeing);
 
  private:
   friend class SpillFile;
   SpillStore(std::string directory, Limits limits);
   void adopt();
-  bool reserve(const std::string& path, std::uint64_t bytes);
-  void drop_oldest();
+  bool reserve(const std::string& path, std::uint64_t bytes, Freeing freeing);
+  bool take_room(const std::string& path, std::uint64_t bytes, std::vector<UniqueFd>& dropped);
+  UniqueFd drop_oldest();
 
   struct Entry {
     std::string path;
@@ -81,7 +88,7 @@ class SpillStore {
   std::mutex mutex_;           // guards everything below
   std::deque<Entry> entries_;  // oldest first
   std::uint64_t total_ = 0;
-  std::future<int> dropping_;  // of the file that was dropped last
+  std::future<void> freeing_;  // of what was dropped last
   unsigned next_ = 1;
 };
 

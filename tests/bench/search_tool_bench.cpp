@@ -1,8 +1,9 @@
 // Runs glob and grep on a tree as the worker does, through the tools' interface, with limits on output and
 // spilled results: search_tool_bench DIRECTORY [rounds]. Says how late a timer of the main thread was
-// meanwhile, and how long it waited for a processor of this machine; the rest of the latest is the time for
-// which the host of a virtual machine had taken the processor away. The same for no search at all, and for
-// threads that only compute. Then how long a cancelled call took to come back, and the peak of memory.
+// meanwhile, and the most of that for which the thread was queued for a processor; the kernel hears of the
+// rest too late itself, as when the host of a virtual machine has taken the processor away. The same for no
+// search at all, and for threads that only compute. Then how long a cancelled call took to come back, and the
+// peak of memory.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -50,12 +51,12 @@ double milliseconds(Clock::duration time) {
 
 struct Tick {
   double late = 0;    // ms, from when the timer was due to when it was handled
-  double waited = 0;  // ms of these and before, in which the thread could run and had no processor
+  double queued = 0;  // ms of that, or all where more was queued for since the tick before
 };
 
-/// How long this thread has waited for a processor since it began, by the kernel's books; 0 where it keeps
-/// none (CONFIG_SCHED_INFO).
-double waited_for_a_processor() {
+/// How many milliseconds this thread has been ready and had no processor, since it began; 0 where the kernel
+/// keeps no such books (CONFIG_SCHED_INFO).
+double queued_for_a_processor() {
   static const UniqueFd file(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
   std::array<char, 128> text{};
   if (::pread(file.get(), text.data(), text.size() - 1, 0) <= 0) return 0;
@@ -80,15 +81,15 @@ class Heartbeat {
     timer_.async_wait([this](const auto& error) {
       if (error || stopped_) return;
       const double late = milliseconds(Clock::now() - timer_.expiry());
-      const double waited = waited_for_a_processor();
-      ticks_.push_back({.late = late, .waited = waited - std::exchange(waited_, waited)});
+      const double queued = queued_for_a_processor();
+      ticks_.push_back({.late = late, .queued = std::min(late, queued - std::exchange(queued_, queued))});
       wait();
     });
   }
 
   boost::asio::steady_timer timer_;
   bool stopped_ = false;
-  double waited_ = waited_for_a_processor();
+  double queued_ = queued_for_a_processor();
   std::vector<Tick> ticks_;
 };
 
@@ -160,7 +161,7 @@ void report(std::string_view tool, const std::string& pattern, std::vector<Call>
   std::ranges::sort(calls, {}, &Call::took);
   std::cout << fmt::format("{} {:<30} {:>8.1f} {:>8.2f} {:>8.2f} {:>8.2f}\n", tool, pattern,
                            calls[calls.size() / 2].took, ticks[ticks.size() * 99 / 100].late,
-                           ticks.back().late, std::ranges::max(ticks, {}, &Tick::waited).waited)
+                           ticks.back().late, std::ranges::max(ticks, {}, &Tick::queued).queued)
             << std::flush;
 }
 
@@ -204,7 +205,7 @@ int main(int argc, char** argv) {
   };
   std::cout << fmt::format("{}, {} threads, {} rounds, milliseconds\n{:<35} {:>8} {:>8} {:>8} {:>8}\n", root,
                            threads, rounds, "a call, and the main thread", "median", "late 99%", "at most",
-                           "waited")
+                           "queued")
             << std::flush;
   report("none", "", idle(500 * rounds));
   report("busy", "", busy(3000 * rounds, threads));
