@@ -13,6 +13,8 @@ EntryKind kind_of(int directory, const dirent64& entry) {
       return EntryKind::file;
     case DT_DIR:
       return EntryKind::directory;
+    case DT_LNK:
+      return EntryKind::link;
     case DT_UNKNOWN:
       break;
     default:
@@ -21,7 +23,8 @@ EntryKind kind_of(int directory, const dirent64& entry) {
   struct stat status;
   if (::fstatat(directory, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) return EntryKind::other;
   if (S_ISREG(status.st_mode)) return EntryKind::file;
-  return S_ISDIR(status.st_mode) ? EntryKind::directory : EntryKind::other;
+  if (S_ISDIR(status.st_mode)) return EntryKind::directory;
+  return S_ISLNK(status.st_mode) ? EntryKind::link : EntryKind::other;
 }
 
 bool is_dots(const char* name) {

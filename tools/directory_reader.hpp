@@ -6,11 +6,11 @@
 
 namespace sandbox_worker::tools {
 
-enum class EntryKind { file, directory, other };
+enum class EntryKind { file, directory, link, other };
 
 struct DirectoryEntry {
   const char* name;  // ends in NUL; valid until the next call
-  EntryKind kind;    // links are `other`
+  EntryKind kind;
 };
 
 /// Reads a directory in large pieces, without a stat where the file system tells the kind. One per thread;

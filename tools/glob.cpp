@@ -119,7 +119,8 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
     return ToolResult::text("(no matches: " + from + " is a file, not a directory)");
   if (!place->directory)
     return ToolResult::error("glob: " + from + " is a file; the path is where to look, a directory");
-  const GlobHits hits = glob(*compiled, literal_path(rest).has_value(), *place, deadline, kMaxShown);
+  const GlobHits hits =
+      glob(*compiled, literal_path(rest).has_value(), *place, *options_.workspace, deadline, kMaxShown);
   return with_deadline_note("glob", text_of(hits, *place, pattern), deadline, options_.limits.search_timeout);
 }
 

@@ -62,8 +62,14 @@ struct Shared {
 
 class Matcher final : public WalkVisitor {
  public:
-  Matcher(const GlobPattern& pattern, bool named, std::size_t max_kept, Shared& shared)
-      : cursor_(pattern), named_(named), newest_(max_kept), shared_(shared) {}
+  Matcher(const GlobPattern& pattern, bool named, const SearchPlace& place, const Workspace& workspace,
+          std::size_t max_kept, Shared& shared)
+      : cursor_(pattern),
+        named_(named),
+        place_(place),
+        workspace_(workspace),
+        newest_(max_kept),
+        shared_(shared) {}
   Matcher(const Matcher&) = delete;
   Matcher& operator=(const Matcher&) = delete;
 
@@ -90,16 +96,35 @@ class Matcher final : public WalkVisitor {
       return;
     }
     struct statx status;
-    if (::statx(fd_, name.data(), AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_MTIME, &status) != 0)
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): it ends in NUL
+    if (::statx(fd_, name.data(), AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_MTIME, &status) == 0)
+      add(name, status.stx_mtime);
+  }
+
+  void link(std::string_view name, bool ignored) override {
+    const auto target = workspace_.open_file(place_.below(std::string(path_) += name), O_PATH);
+    struct statx status;
+    if (!target || ::statx(target->fd.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MTIME,
+                           &status) != 0)
       return;
-    ++total_;
-    const FileTime modified{.seconds = status.stx_mtime.tv_sec, .nanoseconds = status.stx_mtime.tv_nsec};
-    if (newest_.may_take(modified)) newest_.add({modified, std::string(path_) += name});
+    if (!S_ISREG(status.stx_mode)) return;
+    if (ignored && !named_)
+      ++ignored_;
+    else
+      add(name, status.stx_mtime);
   }
 
  private:
+  void add(std::string_view name, const statx_timestamp& time) {
+    ++total_;
+    const FileTime modified{.seconds = time.tv_sec, .nanoseconds = time.tv_nsec};
+    if (newest_.may_take(modified)) newest_.add({modified, std::string(path_) += name});
+  }
+
   GlobCursor cursor_;
   const bool named_;
+  const SearchPlace& place_;
+  const Workspace& workspace_;
   Newest newest_;
   Shared& shared_;
   std::string_view path_;
@@ -110,11 +135,13 @@ class Matcher final : public WalkVisitor {
 
 }  // namespace
 
-GlobHits glob(const GlobPattern& pattern, bool named, const SearchPlace& place, const Deadline& deadline,
-              std::size_t max_kept) {
+GlobHits glob(const GlobPattern& pattern, bool named, const SearchPlace& place, const Workspace& workspace,
+              const Deadline& deadline, std::size_t max_kept) {
   Shared shared{.mutex = {}, .newest = Newest(max_kept)};
   Walk walk({.root = place.fd.get(), .outer = place.outer, .threads = place.threads}, deadline);
-  const auto make = [&] { return std::make_unique<Matcher>(pattern, named, max_kept, shared); };
+  const auto make = [&] {
+    return std::make_unique<Matcher>(pattern, named, place, workspace, max_kept, shared);
+  };
   walk.run(make);
   const auto unreadable = walk.unreadable();
   const bool all = walk.run_ignored(make, kMaxIgnored);

@@ -9,6 +9,7 @@
 #include "tools/deadline.hpp"
 #include "tools/glob_pattern.hpp"
 #include "tools/search_place.hpp"
+#include "tools/workspace.hpp"
 
 namespace sandbox_worker::tools {
 
@@ -32,10 +33,11 @@ struct GlobHits {
   std::uint64_t unreadable = 0;  // directories, in which more may match
 };
 
-/// Finds the regular files below `place` that match, and keeps the `max_kept` newest. `named`: the pattern is
+/// Finds the regular files below `place` that match, and the links that match and lead to one inside the
+/// roots of `workspace`; keeps the `max_kept` newest. `named`: the pattern is
 /// the name of one file, which counts even if ignored. Ends early, with what was found so far, when
 /// `deadline` has passed.
-GlobHits glob(const GlobPattern& pattern, bool named, const SearchPlace& place, const Deadline& deadline,
-              std::size_t max_kept);
+GlobHits glob(const GlobPattern& pattern, bool named, const SearchPlace& place, const Workspace& workspace,
+              const Deadline& deadline, std::size_t max_kept);
 
 }  // namespace sandbox_worker::tools

@@ -170,8 +170,10 @@ void Walk::visit(const Listing& listing, const Task& task, const Scope& scope, b
     path += name;
     const bool skipped =
         !ignored && ((directory && name == "node_modules") || is_ignored(scope.get(), path, name, directory));
-    if (!directory) {
+    if (entry.kind == EntryKind::file) {
       visitor.file(name, ignored || skipped);
+    } else if (entry.kind == EntryKind::link) {
+      visitor.link(name, ignored || skipped);
     } else {
       std::string& names = (skipped ? found.ignored : found.wanted).names;
       names.append(name).append("/", 2);

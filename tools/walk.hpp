@@ -16,7 +16,8 @@
 
 namespace sandbox_worker::tools {
 
-/// What one thread of a walk does with what it meets. Calls come in the order enter, (wants | file)*, leave.
+/// What one thread of a walk does with what it meets. Calls come in the order enter, (wants | file | link)*,
+/// leave.
 class WalkVisitor {
  public:
   virtual ~WalkVisitor() = default;
@@ -24,16 +25,18 @@ class WalkVisitor {
   /// `path` is relative to where the walk began: "" or "src/lib/". `ignored`: the walk is below an ignored
   /// directory. Both stay valid until leave().
   virtual void enter(std::string_view path, int fd, bool ignored) = 0;
-  /// Whether to go into a directory, or to ask the rules about a file and give it to file().
+  /// Whether to go into a directory, or to ask the rules about another entry and give it to file() or link().
   virtual bool wants(std::string_view name, bool directory) = 0;
   /// A regular file that is wanted; `name` ends in NUL. `ignored` by a rule or because its directory is.
   virtual void file(std::string_view name, bool ignored) = 0;
+  /// A symbolic link, wherever it leads: the same.
+  virtual void link(std::string_view, bool) {}
   virtual void leave() {}
 };
 
-/// Walks a tree on several threads: regular files and directories only, no link is followed, .git is skipped,
-/// node_modules and what git would ignore are left for a second round. Memory grows with the names of the
-/// directories that wait to be read, not with the number of files.
+/// Walks a tree on several threads: regular files, directories and links, of which none is followed, .git is
+/// skipped, node_modules and what git would ignore are left for a second round. Memory grows with the names
+/// of the directories that wait to be read, not with the number of files.
 class Walk {
  public:
   using MakeVisitor = std::function<std::unique_ptr<WalkVisitor>()>;

@@ -71,7 +71,7 @@ std::string run_glob(const Place& place, const std::string& pattern) {
   const auto compiled = GlobPattern::compile(pattern).value();
   const auto at = place.open();
   std::string all;
-  for (const auto& hit : glob(compiled, false, at, deadline, 1'000'000).newest)
+  for (const auto& hit : glob(compiled, false, at, place.workspace, deadline, 1'000'000).newest)
     (all += at.below(hit.path)) += '\n';
   return all;
 }
@@ -222,9 +222,9 @@ int main(int argc, char** argv) {
     sum += compare(
         row.ours, rounds, [&] { return run_glob(place, row.ours); },
         [&] {
-          return run_command(
-              {"fdfind", "-H", "-E", ".git", "-E", "node_modules", "-t", "f", "-p", "-g", row.theirs, root},
-              root);
+          return run_command({"fdfind", "-H", "-E", ".git", "-E", "node_modules", "-t", "f", "-t", "l", "-p",
+                              "-g", row.theirs, root},
+                             root);
         });
   }
   std::cout << fmt::format("geometric mean {:.2f}\n", std::exp(sum / static_cast<double>(std::size(globs))));

@@ -171,6 +171,36 @@ TEST_CASE("glob: a link out of the root is not followed") {
   CHECK(glob(tree, "out/passwd").starts_with("error: "));
 }
 
+TEST_CASE("glob: a link to a file counts as that file, other links don't") {
+  SearchTools tree;
+  touch(tree, "docs/agents.md", 200);
+  touch(tree, "docs/other.md", 100);
+  touch(tree, "between.md", 150);
+  touch(tree, "dir/inside.md", 50);
+  const auto link = [&](const std::string& target, const std::string& name) {
+    REQUIRE(::symlink(target.c_str(), (tree.root + "/" + name).c_str()) == 0);
+  };
+  link("docs/agents.md", "claude.md");
+  link(tree.root + "/docs/other.md", "absolute.md");
+  link("claude.md", "chain.md");
+  link("dir", "directory.md");
+  link("missing", "dangling.md");
+  link("loop.md", "loop.md");
+  link("/etc/passwd", "outside.md");
+  link("../../etc/passwd", "docs/above.md");
+  REQUIRE(::mkfifo((tree.root + "/fifo").c_str(), 0600) == 0);
+  link("fifo", "fifo.md");
+  CHECK(glob(tree, "**/*.md") ==
+        "chain.md\nclaude.md\ndocs/agents.md\nbetween.md\nabsolute.md\ndocs/other.md\ndir/inside.md");
+  CHECK(glob(tree, "claude.md") == "claude.md");
+  CHECK(glob(tree, "c*.md") == "chain.md\nclaude.md");
+  tree.write(".gitignore", "c*.md\nd*.md\n");
+  CHECK(has(glob(tree, "c*.md"), "(no matches)"));
+  CHECK(has(glob(tree, "c*.md"), "[2 matching files ignored"));
+  CHECK_FALSE(has(glob(tree, "d*.md"), "ignored"));
+  CHECK(glob(tree, "claude.md") == "claude.md");
+}
+
 TEST_CASE("glob: in a workdir that was removed, and made again") {
   SearchTools tree;
   tree.write("a", "");
