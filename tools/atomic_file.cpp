@@ -143,7 +143,8 @@ std::expected<ReplacedFile, PathError> replace_file(const ResolvedPath& place, s
     replaced.other_links = content.old->info.st_nlink - 1;
   }
   if (const int error = temporary.sync()) return failed(error);
-  if (content.based_on_old && !unchanged(place, *content.old)) return failed(ESTALE);
+  if (content.old != nullptr && content.based_on_old && !unchanged(place, *content.old))
+    return failed(ESTALE);
   if (const int error = temporary.take_place_of(place.name)) return failed(error);
   return replaced;
 }

@@ -150,7 +150,8 @@ std::optional<IgnorePattern::Set> IgnorePattern::compile_set(std::string_view gl
       }
     }
     if (range) ++at;
-    if (glob[at] == '\\' && ++at == glob.size()) return std::nullopt;
+    if (glob[at] == '\\') ++at;
+    if (at == glob.size()) return std::nullopt;
     const auto c = static_cast<unsigned char>(glob[at]);
     for (unsigned i = range ? *before : c; i <= c; ++i) set.set(i);
     before = range ? std::nullopt : std::optional(c);

@@ -44,10 +44,10 @@ IgnoreDecision IgnoreRules::decide(std::string_view path, std::string_view name,
   if (!by_path_.empty()) last_of(by_path_, path);
   const auto dot = name.rfind('.');
   if (dot != std::string_view::npos && !by_extension_.empty()) last_of(by_extension_, name.substr(dot));
-  for (std::size_t i = in_order_.size(); i-- > 0 && in_order_[i] > best;) {
-    const IgnorePattern& pattern = patterns_[in_order_[i]];
+  for (std::size_t i = in_order_.size(); i > 0 && in_order_[i - 1] > best; --i) {
+    const IgnorePattern& pattern = patterns_[in_order_[i - 1]];
     if (pattern.directory_only() && !is_directory) continue;
-    if (pattern.matches(pattern.by_name() ? name : path)) best = in_order_[i];
+    if (pattern.matches(pattern.by_name() ? name : path)) best = in_order_[i - 1];
   }
   if (best < 0) return IgnoreDecision::none;
   const bool negated = patterns_[static_cast<std::size_t>(best)].negated();

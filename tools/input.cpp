@@ -106,7 +106,7 @@ std::optional<Input::Pair> Input::optional_integer_pair(std::string_view field) 
   return std::nullopt;
 }
 
-void Input::complain(std::string problem) {
+void Input::complain(std::string_view problem) {
   if (!problems_.empty()) problems_ += "; ";
   problems_ += problem;
 }

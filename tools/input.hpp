@@ -34,7 +34,7 @@ class Input {
   std::optional<Pair> optional_integer_pair(std::string_view field);
 
   /// Notes a problem of its own, e.g. a number out of range: "timeout_ms must be above 0".
-  void complain(std::string problem);
+  void complain(std::string_view problem);
 
   bool failed() const noexcept { return !problems_.empty(); }
   /// All problems in one sentence.

@@ -34,9 +34,9 @@ std::set<pid_t> with_ancestors(const std::map<pid_t, const ProcessInfo*>& by_pid
 
 std::vector<TaggedProcess> tagged_processes() {
   std::vector<TaggedProcess> processes;
-  for (auto& info : list_processes()) {
+  for (const auto& info : list_processes()) {
     const auto tag = process_tag(info.pid);
-    processes.push_back({std::move(info), tag});
+    processes.push_back({info, tag});
   }
   return processes;
 }

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,7 +80,7 @@ std::vector<Candidate> candidates_in(UniqueFd fd, const std::string& wanted) {
     if (name == "." || name == ".." || name == wanted) continue;
     if (entry->d_type == DT_DIR && ++directories <= kMaxDirectories &&
         has_entry(::dirfd(directory.get()), entry->d_name, wanted))
-      found.push_back({1, name + "/" + wanted});
+      found.push_back({1, fmt::format("{}/{}", name, wanted)});
     const auto distance = std::min(distance_of(name, wanted), distance_of(show_text(name).text, wanted));
     if (distance <= slips && distance * 2 < std::max(name.size(), wanted.size()))
       found.push_back({distance == 0 ? 0 : distance + 1, name});
@@ -110,7 +111,7 @@ std::optional<Missing> first_missing(const Workspace& workspace, std::string_vie
     auto opened = workspace.open_file(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
     if (opened) return Missing{std::move(opened->fd), std::move(directory), std::move(name), std::move(rest)};
     if (opened.error().error != ENOENT) return std::nullopt;
-    rest = "/" + name + rest;
+    rest.insert(0, name).insert(0, 1, '/');
     path = path.substr(0, directory.empty() ? 0 : directory.size() - 1);
   }
   return std::nullopt;

@@ -183,7 +183,7 @@ void BoundedText::trim_tail() {
 
 /// The text has no gap where it is cut: what was dropped earlier lies before the last share of the limit.
 std::string BoundedText::str(std::string_view between, std::size_t room) const {
-  const std::string text = head_ + tail_;
+  std::string text = head_ + tail_;
   if (code_points_ <= room) return text;
   const std::size_t tail_begin = count_code_points(text) - (room - room / 5);
   const std::string_view head(text.data(), prefix_bytes(text, room / 5));

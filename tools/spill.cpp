@@ -138,7 +138,8 @@ bool SpillStore::reserve(const std::string& path, std::uint64_t bytes, Freeing f
   if (freeing == Freeing::by_writer || dropped.empty()) return fits;
   try {
     freeing_ = std::async(std::launch::async, [files = std::move(dropped)]() mutable { files.clear(); });
-  } catch (const std::system_error&) {  // no thread to be had: freed here
+  } catch (const std::system_error&) {
+    return fits;  // no thread to be had: freed here
   }
   return fits;
 }

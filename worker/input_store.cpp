@@ -102,8 +102,9 @@ asio::awaitable<Outcome> InputStore::bring_back(std::shared_ptr<protocol::KeptIn
   if (!ours->refusal().empty()) co_return std::unexpected(ours->refusal());
   const auto range = *ours->range();
   if (range.size < kMaxInlineBytes) co_return read_back(state_->file, range);
-  co_return co_await tools::offload(
-      state_->pool, [state = state_, range](std::stop_token) { return read_back(state->file, range); });
+  co_return co_await tools::offload(state_->pool, [state = state_, range](const std::stop_token&) {
+    return read_back(state->file, range);
+  });
 }
 
 std::size_t InputStore::memory_bytes() const {

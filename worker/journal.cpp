@@ -116,6 +116,7 @@ void Journal::remove_result_files(bool all) {
 
 std::vector<std::string> Journal::begun() const {
   std::vector<std::string> ids;
+  ids.reserve(content_.calls.size());
   for (const auto& [id, call] : content_.calls) ids.push_back(id);
   return ids;
 }
@@ -199,7 +200,8 @@ asio::awaitable<void> Journal::keep_in_file(std::string id, const protocol::Call
   const auto size = size_of(result);
   file_bytes_ += size;  // reserved while it is written
   const auto written = co_await tools::offload(
-      options_.pool, [path = result_path(number), &result](std::stop_token) -> std::optional<std::string> {
+      options_.pool,
+      [path = result_path(number), &result](const std::stop_token&) -> std::optional<std::string> {
         auto outcome = write_private_file(path, pack_result_file(pack_result(result)));
         return outcome ? std::nullopt : std::optional(std::move(outcome.error()));
       });
@@ -221,7 +223,7 @@ asio::awaitable<protocol::CallResult> Journal::recall(std::string id, bool custo
     if (found->second.file) {
       const auto path = result_path(*found->second.file);
       result = co_await tools::offload(options_.pool,
-                                       [path](std::stop_token) -> std::optional<protocol::CallResult> {
+                                       [path](const std::stop_token&) -> std::optional<protocol::CallResult> {
                                          const auto bytes = read_private_file(path, 2 * kMaxFileBytes);
                                          return bytes ? unpack_result_file(*bytes) : std::nullopt;
                                        });

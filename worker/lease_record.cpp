@@ -78,7 +78,10 @@ void add_record(LeaseTrace& trace, bool& under_way, const Record& record) {
   const auto ttl = record.type == kGood ? fields.number() : 0;
   const auto at = bounded(fields.number(), kMaxTime);
   if (!fields.complete()) return;
-  if (record.type == kWatch) trace.watch = {std::move(value), at};
+  if (record.type == kWatch) {
+    trace.watch = {std::move(value), at};
+    return;
+  }
   if (record.type != kSent && record.type != kGood) return;
   const bool good = record.type == kGood;
   if (good || !trace.any) trace.good_since = at;

@@ -67,7 +67,7 @@ asio::awaitable<void> Outbox::take_in(Letter& letter, protocol::CallResult resul
     text = protocol::encode_result(result);
   } else {
     text = co_await tools::offload(options_.pool,
-                                   [&](std::stop_token) { return protocol::encode_result(result); });
+                                   [&](const std::stop_token&) { return protocol::encode_result(result); });
   }
   result = {};
   if (const auto bytes = text.size();
@@ -199,6 +199,7 @@ asio::awaitable<void> Outbox::post(Posting& posting) {
   }
   if (posting.letters.empty()) co_return;
   std::vector<const ResultStore::Kept*> texts;
+  texts.reserve(posting.letters.size());
   for (const auto* letter : posting.letters) texts.push_back(&letter->text);
   auto body = co_await store_.join(std::move(texts), std::string(protocol::kResultsBegin),
                                    std::string(protocol::kResultsEnd));

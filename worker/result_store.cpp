@@ -31,8 +31,9 @@ asio::awaitable<std::expected<ResultStore::Kept, std::string>> ResultStore::put(
   Kept kept;
   kept.size_ = text.size();
   kept.text_ = *range;
-  auto written = co_await tools::offload(pool_, [file = file_, bytes = std::move(text), to = *range](
-                                                    std::stop_token) { return file->write(to, bytes); });
+  auto written =
+      co_await tools::offload(pool_, [file = file_, bytes = std::move(text), to = *range](
+                                         const std::stop_token&) { return file->write(to, bytes); });
   if (written) co_return kept;
   drop(kept);
   co_return std::unexpected(std::move(written.error()));
@@ -54,7 +55,7 @@ asio::awaitable<Outcome> ResultStore::join(std::vector<const Kept*> kept, std::s
     on_disk = on_disk || range;
   }
   const auto work = [file = file_, sources = std::move(sources), before = std::move(before),
-                     after = std::move(after), size](std::stop_token) -> Outcome {
+                     after = std::move(after), size](const std::stop_token&) -> Outcome {
     std::string whole;
     whole.reserve(size);
     whole += before;

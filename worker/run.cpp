@@ -60,9 +60,9 @@ int run(const Config& config, const Environment& environment) {
   WorkItem item(**machine, config, log);
   asio::signal_set signals(io);
   add_end_signals(signals);
-  asio::co_spawn(io, watch_signals(signals, item, log), [](std::exception_ptr) {});
+  asio::co_spawn(io, watch_signals(signals, item, log), [](const std::exception_ptr&) {});
   int status = 1;
-  asio::co_spawn(io, item.run(), [&](std::exception_ptr error, int result) {
+  asio::co_spawn(io, item.run(), [&](const std::exception_ptr& error, int result) {
     if (error) {
       log.error("the run failed", {{"why", text_of(error)}});
     } else {

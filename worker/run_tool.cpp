@@ -33,11 +33,11 @@ class ToolRun {
   /// Throws what the tool throws.
   tools::ToolResult run(const std::string& name, nlohmann::json input) {
     add_end_signals(signals_);
-    asio::co_spawn(io_, watch_signals(), [](std::exception_ptr) {});
+    asio::co_spawn(io_, watch_signals(), [](const std::exception_ptr&) {});
     std::exception_ptr failure;
     asio::co_spawn(io_, call(name, std::move(input)),
                    asio::bind_cancellation_slot(cut_.slot(), [&](std::exception_ptr error) {
-                     failure = error;
+                     failure = std::move(error);
                      io_.stop();
                    }));
     io_.run();

@@ -190,7 +190,7 @@ asio::awaitable<void> SessionLoop::on_sse(protocol::SseEvent event) {
     log_.warn("event skipped", {{"why", "over the size limit"}, {"bytes", event.size}});
     co_return;
   }
-  const auto decode = [&](std::stop_token) {
+  const auto decode = [&](const std::stop_token&) {
     auto decoded = protocol::parse_event(event.data);
     if (decoded) take_in(decoded->event);
     return decoded;

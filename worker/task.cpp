@@ -23,7 +23,7 @@ Task::Task(const asio::any_io_executor& executor, asio::awaitable<void> coroutin
     : state_(std::make_shared<State>(executor)) {
   asio::co_spawn(
       executor, std::move(coroutine),
-      asio::bind_cancellation_slot(state_->cancel.slot(), [state = state_](std::exception_ptr error) {
+      asio::bind_cancellation_slot(state_->cancel.slot(), [state = state_](const std::exception_ptr& error) {
         try {
           if (error) std::rethrow_exception(error);
         } catch (const boost::system::system_error& failure) {

@@ -222,7 +222,7 @@ asio::awaitable<void> WorkItem::serve() {
 asio::awaitable<bool> WorkItem::open_journal() {
   const Journal::Options options{machine_.pool(), session_dir_, config_.session_id, config_.work_id};
   auto journal = co_await tools::offload(
-      machine_.pool(), [&](std::stop_token) -> std::expected<std::unique_ptr<Journal>, std::string> {
+      machine_.pool(), [&](const std::stop_token&) -> std::expected<std::unique_ptr<Journal>, std::string> {
         if (auto made = make_private_dir(session_dir_); !made) {
           return std::unexpected(fmt::format("{}: {}", session_dir_, made.error()));
         }
@@ -260,7 +260,7 @@ asio::awaitable<void> WorkItem::prepare() {
 
 asio::awaitable<bool> WorkItem::end_leftovers() {
   const auto outcome =
-      co_await tools::offload(machine_.pool(), [before = journal_->processes()](std::stop_token stop) {
+      co_await tools::offload(machine_.pool(), [before = journal_->processes()](const std::stop_token& stop) {
         return tools::end_leftovers(before, kEndLeftovers, stop);
       });
   if (outcome.ended > 0) {
@@ -276,7 +276,7 @@ asio::awaitable<bool> WorkItem::end_leftovers() {
 
 asio::awaitable<bool> WorkItem::copy_repository() {
   if (config_.repo_source.empty()) co_return true;
-  auto copied = co_await tools::offload(machine_.tool_pool(), [this](std::stop_token stop) {
+  auto copied = co_await tools::offload(machine_.tool_pool(), [this](const std::stop_token& stop) {
     return worker::copy_repository(config_.repo_source, config_.workdir, config_.repo_name, stop);
   });
   if (!copied) {

@@ -89,7 +89,7 @@ asio::awaitable<void> WorkItem::leave_journal(milliseconds limit) {
 }
 
 asio::awaitable<void> WorkItem::remove_journal() {
-  co_await tools::offload(machine_.pool(), [this](std::stop_token) {
+  co_await tools::offload(machine_.pool(), [this](const std::stop_token&) {
     journal_->remove();
     return true;
   });

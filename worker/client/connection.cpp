@@ -41,8 +41,8 @@ IoStep plain_write(int fd, std::string_view bytes) {
 
 }  // namespace
 
-Connection::Connection(asio::any_io_executor executor, tools::UniqueFd socket)
-    : descriptor_(std::move(executor), socket.release()) {}
+Connection::Connection(const asio::any_io_executor& executor, tools::UniqueFd socket)
+    : descriptor_(executor, socket.release()) {}
 
 template <class Attempt>
 asio::awaitable<std::expected<std::size_t, IoError>> Connection::drive(Attempt attempt, Deadline deadline) {

@@ -31,7 +31,7 @@ using ConnectionHook =
 /// connection.
 class Connection : public ConnectionHook {
  public:
-  Connection(boost::asio::any_io_executor executor, tools::UniqueFd socket);
+  Connection(const boost::asio::any_io_executor& executor, tools::UniqueFd socket);
 
   /// `context` must outlive the handshake.
   boost::asio::awaitable<std::expected<void, IoError>> start_tls(ssl_ctx_st* context, std::string host,

@@ -24,7 +24,7 @@ std::string connect_request(const std::string& target, const Proxy& proxy) {
 
 }  // namespace
 
-Connector::Connector(asio::any_io_executor executor, BaseUrl base, const HttpOptions& options)
+Connector::Connector(const asio::any_io_executor& executor, BaseUrl base, const HttpOptions& options)
     : executor_(executor),
       base_(std::move(base)),
       peer_(host_port(base_.host, base_.port)),

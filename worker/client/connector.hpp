@@ -18,7 +18,7 @@ namespace sandbox_worker::worker {
 /// Makes connections that are ready for a request: name, TCP, the proxy's tunnel, TLS.
 class Connector {
  public:
-  Connector(boost::asio::any_io_executor executor, BaseUrl base, const HttpOptions& options);
+  Connector(const boost::asio::any_io_executor& executor, BaseUrl base, const HttpOptions& options);
 
   boost::asio::awaitable<std::expected<std::unique_ptr<Connection>, HttpError>> connect();
 

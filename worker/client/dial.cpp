@@ -59,7 +59,7 @@ bool tells_little(int error) {
 /// The attempts of one dial. Their handlers hold it weakly, and its end closes all but the winner.
 class Race : public std::enable_shared_from_this<Race> {
  public:
-  Race(asio::any_io_executor executor, std::vector<address> addresses, std::uint16_t port)
+  Race(const asio::any_io_executor& executor, std::vector<address> addresses, std::uint16_t port)
       : executor_(executor), wake_(executor), addresses_(dial_order(std::move(addresses))), port_(port) {
     attempts_.reserve(addresses_.size());  // a descriptor that is being waited on must stay where it is
   }
@@ -147,7 +147,7 @@ std::vector<address> dial_order(std::vector<address> addresses) {
 asio::awaitable<std::expected<tools::UniqueFd, int>> dial(asio::any_io_executor executor,
                                                           std::vector<address> addresses, std::uint16_t port,
                                                           Deadline deadline) {
-  auto race = std::make_shared<Race>(std::move(executor), std::move(addresses), port);
+  auto race = std::make_shared<Race>(executor, std::move(addresses), port);
   co_return co_await race->run(deadline);
 }
 

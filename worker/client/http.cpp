@@ -27,7 +27,7 @@ std::optional<std::string_view> find_header(const Headers& headers, std::string_
 }
 
 struct HttpClient::State {
-  State(asio::any_io_executor executor, BaseUrl url, HttpOptions given)
+  State(const asio::any_io_executor& executor, BaseUrl url, HttpOptions given)
       : base(std::move(url)),
         options(std::move(given)),
         peer(host_port(base.host, base.port)),
@@ -169,8 +169,8 @@ class BodyStream final : public HttpStream {
 
 }  // namespace
 
-HttpClient::HttpClient(asio::any_io_executor executor, BaseUrl base, HttpOptions options)
-    : state_(std::make_shared<State>(std::move(executor), std::move(base), std::move(options))) {}
+HttpClient::HttpClient(const asio::any_io_executor& executor, BaseUrl base, HttpOptions options)
+    : state_(std::make_shared<State>(executor, std::move(base), std::move(options))) {}
 HttpClient::~HttpClient() {
   if (state_) state_->pool->clear();
 }

@@ -91,7 +91,7 @@ class HttpStream {
 /// connection. Cancelled (terminal): throws operation_aborted and closes the request's connection.
 class HttpClient {
  public:
-  HttpClient(boost::asio::any_io_executor executor, BaseUrl base, HttpOptions options);
+  HttpClient(const boost::asio::any_io_executor& executor, BaseUrl base, HttpOptions options);
   ~HttpClient();
   HttpClient(HttpClient&&) noexcept;
 

@@ -17,7 +17,7 @@ constexpr auto kIdleLimit = 30s;
 
 }  // namespace
 
-IdlePool::IdlePool(asio::any_io_executor executor) : timer_(std::move(executor)) {}
+IdlePool::IdlePool(const asio::any_io_executor& executor) : timer_(executor) {}
 
 std::unique_ptr<Connection> IdlePool::take() {
   while (!idle_.empty()) {

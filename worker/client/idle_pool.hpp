@@ -15,7 +15,7 @@ namespace sandbox_worker::worker {
 /// something unasked, is dropped at once. Make it with make_shared: its handlers hold it weakly.
 class IdlePool : public std::enable_shared_from_this<IdlePool> {
  public:
-  explicit IdlePool(boost::asio::any_io_executor executor);
+  explicit IdlePool(const boost::asio::any_io_executor& executor);
 
   /// The connection that was used last, found open at this moment; null if there is none.
   std::unique_ptr<Connection> take();

@@ -50,7 +50,7 @@ struct Lookup::Watch {
   bool waiting[2] = {};
 };
 
-Lookup::Lookup(asio::any_io_executor executor, const char* sources, const std::string& servers)
+Lookup::Lookup(const asio::any_io_executor& executor, const char* sources, const std::string& servers)
     : executor_(executor), wake_(executor) {
   static const int initialised = ares_library_init(ARES_LIB_INIT_ALL);
   (void)initialised;

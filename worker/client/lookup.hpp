@@ -21,7 +21,7 @@ namespace sandbox_worker::worker {
 class Lookup : public std::enable_shared_from_this<Lookup> {
  public:
   /// `sources` as c-ares writes them: "f" the hosts file, "b" the name servers.
-  Lookup(boost::asio::any_io_executor executor, const char* sources, const std::string& servers);
+  Lookup(const boost::asio::any_io_executor& executor, const char* sources, const std::string& servers);
   ~Lookup();
   Lookup(const Lookup&) = delete;
   Lookup& operator=(const Lookup&) = delete;

@@ -118,7 +118,7 @@ asio::awaitable<Outcome<protocol::Session>> Service::session() {
   auto answer = co_await send_with_retries(protocol::get_session(ids_.session));
   if (!answer) co_return std::unexpected(std::move(answer.error()));
   // Its agent may have long texts, and only a word of it all matters.
-  const auto parse = [&](std::stop_token) { return protocol::parse_session(answer->body); };
+  const auto parse = [&](const std::stop_token&) { return protocol::parse_session(answer->body); };
   auto session = answer->body.size() < kMaxInlineBytes ? parse({}) : co_await tools::offload(pool_, parse);
   if (session) co_return *session;
   Failure failure;
@@ -184,7 +184,7 @@ asio::awaitable<Outcome<void>> Service::history(std::optional<protocol::ServiceT
       if (!bytes) co_return std::unexpected(failure_of(bytes.error()));
       if (bytes->empty()) break;
       const std::string_view chunk = *bytes;
-      co_await tools::offload(pool_, [&reader, chunk](std::stop_token) { return reader.feed(chunk); });
+      co_await tools::offload(pool_, [&reader, chunk](const std::stop_token&) { return reader.feed(chunk); });
       for (auto& event : events) sinks.on_event(std::move(event));
       for (auto& why : skipped) {
         if (sinks.on_skipped) sinks.on_skipped(std::move(why));

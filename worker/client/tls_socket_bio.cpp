@@ -49,6 +49,7 @@ BIO_METHOD* make_method() {
 BIO* make_socket_bio(int fd) {
   static const BIO_METHOD* const method = make_method();
   BIO* bio = BIO_new(method);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the number itself is what the BIO carries
   BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
   BIO_set_init(bio, 1);
   return bio;
