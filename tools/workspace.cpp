@@ -62,19 +62,19 @@ bool is_writable(const std::vector<Root>& roots, std::string_view canonical) {
 
 }  // namespace
 
-std::expected<Workspace, std::string> Workspace::open(std::string workdir,
-                                                      std::vector<std::string> allowed_roots) {
+std::expected<Workspace, std::string> Workspace::open(const std::string& workdir,
+                                                      const std::vector<std::string>& allowed_roots) {
   Workspace workspace;
   std::error_code error;
   fs::create_directories(workdir, error);
   if (error) return std::unexpected(cannot_use(workdir, error.message()));
-  if (auto added = workspace.add_root(std::move(workdir)); !added) return std::unexpected(added.error());
-  for (auto& root : allowed_roots)
-    if (auto added = workspace.add_root(std::move(root)); !added) return std::unexpected(added.error());
+  if (auto added = workspace.add_root(workdir); !added) return std::unexpected(added.error());
+  for (const auto& root : allowed_roots)
+    if (auto added = workspace.add_root(root); !added) return std::unexpected(added.error());
   return workspace;
 }
 
-std::expected<void, std::string> Workspace::add_root(std::string directory, Access access) {
+std::expected<void, std::string> Workspace::add_root(const std::string& directory, Access access) {
   auto root = open_root(directory, access);
   if (!root) return std::unexpected(root.error());
   if (workdir_.empty()) workdir_ = root->path;

@@ -23,14 +23,14 @@ enum class Access { read_write, read_only };
 class Workspace {
  public:
   /// `workdir` is made when missing; the other roots must exist. Errors are sentences for the operator.
-  static std::expected<Workspace, std::string> open(std::string workdir,
-                                                    std::vector<std::string> allowed_roots);
+  static std::expected<Workspace, std::string> open(const std::string& workdir,
+                                                    const std::vector<std::string>& allowed_roots);
 
   /// Absolute, links resolved.
   const std::string& workdir() const noexcept { return workdir_; }
 
   /// A further root, e.g. of spilled output. Call before tools run.
-  std::expected<void, std::string> add_root(std::string directory, Access access = Access::read_write);
+  std::expected<void, std::string> add_root(const std::string& directory, Access access = Access::read_write);
 
   /// Opens an existing file or directory inside the roots with `flags` (O_CLOEXEC is added; without O_PATH
   /// also O_NOCTTY and O_NONBLOCK, so that a FIFO never blocks). `path` may be absolute or relative to the
