@@ -59,6 +59,10 @@ constexpr std::uint64_t kLateShare = kMaxResultCodePoints / 5;
 /// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
 constexpr auto kJobStart = milliseconds(25);
 
+/// A killed shell has its jobs until it is gone, which takes as long as the machine is busy. Jobs not seen
+/// now would be told after another call.
+constexpr auto kShellDeath = std::chrono::seconds(2);
+
 asio::awaitable<void> pause(milliseconds time) {
   asio::steady_timer timer(co_await asio::this_coro::executor, time);
   co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -306,10 +310,12 @@ asio::awaitable<void> BashSession::restore_variables() {
 
 /// One line for what this call left running.
 asio::awaitable<std::string> BashSession::new_jobs() {
-  const auto give_up = Clock::now() + kJobStart;
+  const auto begun = Clock::now();
   for (;;) {
     auto look = jobs_.look(shell_ ? shell_->children() : std::vector<pid_t>(), marks());
-    if (!look.early || Clock::now() >= give_up) {
+    const auto waited = Clock::now() - begun;
+    const bool wait = (look.early && waited < kJobStart) || (look.shell_dying && waited < kShellDeath);
+    if (!wait) {
       std::string line = jobs_line(look.fresh);
       jobs_.remember(std::move(look));
       co_return line;

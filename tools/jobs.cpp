@@ -28,8 +28,8 @@ Jobs::Look Jobs::look(std::span<const pid_t> children, const ProcessMarks& marks
   for (const pid_t pid : candidates) {
     const auto info = process_info(pid);
     if (!info || info->ended()) continue;
-    if (marks.sessions.contains(pid)) {  // a shell that was killed, and still has its jobs
-      look.early = true;
+    if (marks.sessions.contains(pid)) {
+      look.shell_dying = true;
       continue;
     }
     look.running[pid] = info->begun;

@@ -21,8 +21,9 @@ class Jobs {
     std::string command;  // empty: a part of the shell itself
   };
   struct Look {
-    std::vector<Job> fresh;  // not remembered yet
-    bool early = false;      // one may be about to become its program, or ours: look again soon
+    std::vector<Job> fresh;    // not remembered yet
+    bool early = false;        // one may be about to become its program: look again soon
+    bool shell_dying = false;  // a killed shell still has its jobs, which come to us then: look again
     std::map<pid_t, unsigned long long> running;
   };
 

@@ -1,12 +1,17 @@
 // What calls leave running: told once, heard of later, gone at the end.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +23,7 @@
 #include "tools/control_group.hpp"
 #include "tools/jobs.hpp"
 #include "tools/process_table.hpp"
+#include "tools/unique_fd.hpp"
 
 using namespace std::chrono_literals;
 using namespace sandbox_worker::tools;
@@ -41,6 +47,49 @@ std::size_t processes_left() {
       if (runs(child)) found.push_back(child);
   return found.size() - 1;
 }
+
+/// A process that lets another one go on as it likes, but holds up its end for a while, as a busy machine
+/// may. Not a thread: what it waits for would go to the tools instead.
+class SlowDeath {
+ public:
+  SlowDeath(pid_t victim, std::chrono::milliseconds delay) {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    const UniqueFd read(ends[0]);
+    UniqueFd write(ends[1]);
+    tracer_ = ::fork();
+    if (tracer_ == 0) trace(victim, static_cast<int>(delay.count()), write.get());
+    write.reset();
+    char ready = 0;
+    works_ = ::read(read.get(), &ready, 1) == 1;
+  }
+  SlowDeath(const SlowDeath&) = delete;
+  SlowDeath& operator=(const SlowDeath&) = delete;
+  ~SlowDeath() {
+    ::kill(tracer_, SIGKILL);
+    ::waitpid(tracer_, nullptr, 0);
+  }
+
+  /// False where processes may not be traced.
+  bool works() const { return works_; }
+
+ private:
+  [[noreturn]] static void trace(pid_t victim, int milliseconds, int ready) {
+    if (::ptrace(PTRACE_SEIZE, victim, nullptr, PTRACE_O_TRACEEXIT) != 0 || ::write(ready, "", 1) != 1)
+      ::_exit(1);
+    int status = 0;
+    while (::waitpid(victim, &status, __WALL) == victim && WIFSTOPPED(status)) {
+      const bool ends = status >> 16 == PTRACE_EVENT_EXIT;
+      const bool signal = status >> 16 == 0;
+      if (ends) ::poll(nullptr, 0, milliseconds);
+      ::ptrace(PTRACE_CONT, victim, nullptr, signal ? WSTOPSIG(status) : 0);
+    }
+    ::_exit(0);
+  }
+
+  pid_t tracer_ = -1;
+  bool works_ = false;
+};
 
 }  // namespace
 
@@ -96,6 +145,22 @@ TEST_CASE("bash: jobs of a shell that ends are listed, live on and are heard of"
   CHECK(lane.text("echo now") ==
         "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
   CHECK(runs(lane.pid_in("pid")));
+}
+
+TEST_CASE("bash: jobs of a shell that takes its time to die are listed by the call that ended it") {
+  Lane lane;
+  lane.text("echo $$ >shell");
+  const SlowDeath slow(lane.pid_in("shell"), 300ms);
+  if (!slow.works()) {
+    leave_out("PTRACE");
+    return;
+  }
+  const auto answer =
+      lane.call_cancelled_at("ready", {{"command",
+                                        "sleep 1000 & echo $! >pid; until grep -q sleep /proc/$!/comm; do :; "
+                                        "done; touch ready; while :; do :; done"}});
+  CHECK(answer.text.starts_with(running(lane.pid_in("pid"), "sleep 1000")));
+  CHECK(lane.text("echo next") == "next\n");
 }
 
 TEST_CASE("bash: nothing that a job prints is lost while shells come and go") {
