@@ -27,16 +27,17 @@ constexpr std::int64_t kMaxMemory = 8 << 20;
 // for so many, 6 s for ten times as many. No pattern is that long on purpose.
 constexpr std::size_t kMaxPattern = 16 * 1024;
 constexpr std::size_t kMaxOptionalParts = 5000;
-// Its compiler takes some 400 bytes and 3 us for an instruction.
-constexpr std::size_t kMaxProgram = 100'000;
+// Its compiler takes some 400 bytes and 3 us for an instruction. 64 times \pL is possible.
+constexpr std::size_t kMaxProgram = 26'000;
+// Its parser keeps the hundreds of ranges of each Unicode class that is written, some 30 KB, before anything
+// is weighed.
+constexpr std::size_t kMaxProperties = 64;
 // For patterns that were not understood or look too large: RE2 gives up on those before they cost much.
 constexpr std::int64_t kMaxMemoryUnseen = 512 << 10;
 
 // Steps of an automaton that is simulated state by state, as RE2 does when its memory is used up: at most one
 // for each byte and instruction, of up to 10 ns, so a window takes less than 50 ms. Others take 1 ns a byte.
 constexpr std::size_t kMaxSteps = 4'000'000;
-// Where lines may be crossed, matches are longer; there a cancel may take longer too.
-constexpr std::size_t kMaxStepsOverLines = 16 * kMaxSteps;
 
 // Where a match is says which part of a line to show; shorter ones are shown whole, and looking twice is
 // saved.
@@ -82,6 +83,14 @@ std::size_t line_begin(std::string_view text, std::size_t from, std::size_t at) 
                             : static_cast<std::size_t>(static_cast<const char*>(newline) - text.data()) + 1;
 }
 
+/// No fewer than the pattern has of \pL, \p{Greek} and the like, also where it isn't understood.
+std::size_t count_properties(std::string_view pattern) {
+  std::size_t count = 0;
+  for (std::size_t at = pattern.find('\\'); at < pattern.size(); at = pattern.find('\\', at + 1))
+    if (pattern.substr(at + 1).starts_with('p') || pattern.substr(at + 1).starts_with('P')) ++count;
+  return count;
+}
+
 bool is_valid_utf8(std::string_view text) {
   return valid_utf8_prefix(text) == text.size();
 }
@@ -106,9 +115,7 @@ struct LineSearch::Engine {
   mutable std::once_flag bytes_made;
   mutable std::optional<RegexProgram> bytes;  // for what isn't UTF-8; made when first needed
 
-  RegexProgram program_of(std::unique_ptr<const RE2> regex) const {
-    return {std::move(regex), crosses_lines ? kMaxStepsOverLines : kMaxSteps};
-  }
+  RegexProgram program_of(std::unique_ptr<const RE2> regex) const { return {std::move(regex), kMaxSteps}; }
 
   const RegexProgram& for_bytes() const {
     std::call_once(bytes_made, [this] {
@@ -154,6 +161,7 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     return std::unexpected(
         fmt::format("the pattern has {} bytes; at most {} are possible", pattern.size(), kMaxPattern));
   }
+  if (count_properties(pattern) > kMaxProperties) return std::unexpected(regex_too_large_text());
   auto engine = std::make_unique<Engine>();
   const std::optional<RegexTree> tree = parse_regex(pattern);
   if (tree) {

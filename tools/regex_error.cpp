@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 
@@ -27,11 +28,16 @@ constexpr Advice kAdvice[] = {
     {"(?#", "comments are not supported; leave it out"},
     {"(?P=", "back-references are not supported; write the repeated text out, or search for the first part"},
     {"(?P>", "recursion is not supported"},
+    {"(?R", "recursion is not supported"},
+    {"(?|", "write (?:…); which group matched makes no difference here"},
+    {"(?x", "(?x) is not supported; write the pattern without blanks and comments"},
     {"\\Z", "write \\z for the end of the text, or $ for the end of a line"},
     {"\\K", "\\K is not supported; match the whole text"},
     {"\\h", "write [ \\t] for horizontal space"},
     {"\\R", "write \\r?\\n for a line's end"},
     {"\\k", "back-references are not supported; write the repeated text out, or search for the first part"},
+    {"\\b", "write \\x08 for a backspace in a class"},
+    {"\\e", "write \\x1b for the escape character"},
     {"\\u", "write \\x{…} for a character by its number"},
 };
 
@@ -103,12 +109,18 @@ std::string regex_error_text(std::string_view pattern, std::string_view reason, 
 }
 
 std::string_view no_match_advice(std::string_view pattern) {
+  const bool beyond_ascii =
+      std::ranges::any_of(pattern, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
   for (std::size_t at = 0; at + 1 < pattern.size(); ++at) {
     if (pattern[at] != '\\') continue;
     ++at;
     if (pattern[at] == '<' || pattern[at] == '>')
       return "\\< and \\> are the characters themselves here; write \\b for the edge of a word";
     if (pattern[at] == '|') return "\\| is the character itself here; write | for alternatives";
+    if (beyond_ascii && std::string_view("bBwWdDsS").find(pattern[at]) != std::string_view::npos)
+      return "\\b, \\w, \\d and \\s know ASCII only; write [\\pL\\pN_] for \\w, and beside other letters "
+             "leave \\b "
+             "out";
   }
   return {};
 }

@@ -99,7 +99,11 @@ TEST_CASE("grep: agrees with a naive search, on random trees and patterns") {
       const Grep tool(tree.options);
       const std::string found = tree.relative(SearchTools::text_of(tool.search(pattern, ".", {})));
       CAPTURE(pattern);
-      CHECK(found == (expected.empty() ? "(no matches in 9 files)" : expected));
+      // Advice may follow where nothing was found.
+      if (expected.empty())
+        CHECK(found.starts_with("(no matches in 9 files)"));
+      else
+        CHECK(found == expected);
     }
   }
 }

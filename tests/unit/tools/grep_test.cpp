@@ -317,6 +317,10 @@ TEST_CASE("grep: advice on what other engines take otherwise") {
   CHECK(grep(tree, "x\\<y") == "a:2:x<y\n");
   CHECK_FALSE(has(grep(tree, "\\\\<end"), "\\b"));
   CHECK(has(grep(tree, "foo\\|bar"), "[\\| is the character itself here; write | for alternatives]"));
+  CHECK(has(grep(tree, "\\b\xC3\xA9tat\\b"), "know ASCII only"));
+  CHECK(has(grep(tree, "\xC3\xA9\\w+"), "know ASCII only"));
+  CHECK_FALSE(has(grep(tree, "\\bend of\\b"), "ASCII"));
+  CHECK_FALSE(has(grep(tree, "\xC3\xA9\\\\w"), "ASCII"));
   CHECK(has(grep(tree, "func("), "missing ) in the pattern: func( (write \\( for a literal one)"));
   CHECK(has(grep(tree, "func)"), "write \\) for a literal one"));
   CHECK(has(grep(tree, "a["), "write \\[ for a literal one"));

@@ -185,6 +185,11 @@ TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
       {"(?>a)", "atomic groups are not supported nor needed"},
       {"a++", "repetition of a repetition"},
       {"\\pL{1000}", "the pattern is too large"},
+      {"(?x)a b", "(?x)"},
+      {"[\\b]", "\\x08"},
+      {"\\e[0m", "\\x1b"},
+      {"(?|a|b)", "(?:"},
+      {"(?R)", "recursion"},
       {"(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}a?", "the pattern is too large"},
   };
   CHECK(LineSearch::compile(std::string(100'000, 'a')).error() ==
@@ -195,6 +200,23 @@ TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
     REQUIRE_FALSE(search.has_value());
     CHECK_MESSAGE(search.error().find(row.expected) != std::string::npos, search.error());
   }
+}
+
+TEST_CASE("line_search: 64 Unicode classes are possible, repeated or written") {
+  std::string written;
+  for (int i = 0; i < 64; ++i) written += "\\pL";
+  const std::string letters = std::string(63, 'a') + "\xC3\xA9";
+  CHECK(lines_of(written, letters) == Lines{letters});
+  CHECK(lines_of("\\pL{64}", letters) == Lines{letters});
+  CHECK_FALSE(LineSearch::compile(written + "\\pL").has_value());
+}
+
+TEST_CASE("line_search: what is given to RE2 at once is no more where lines may be crossed") {
+  const auto line = LineSearch::compile("[ab]*b[ab]{700}x");
+  const auto lines = LineSearch::compile("[ab\n]*b[ab\n]{700}x");
+  REQUIRE(line.has_value());
+  REQUIRE(lines.has_value());
+  CHECK(lines->window() < 2 * line->window());
 }
 
 TEST_CASE("line_search: hostile patterns end with an answer or an error") {
