@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <csignal>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -25,6 +26,7 @@
 #include "tools/oom_watch.hpp"
 #include "tools/output.hpp"
 #include "tools/output_pipe.hpp"
+#include "tools/process_table.hpp"
 #include "tools/shell.hpp"
 #include "tools/system_error.hpp"
 #include "tools/teardown.hpp"
@@ -56,12 +58,13 @@ constexpr auto kRestoreLimit = std::chrono::seconds(5);
 /// Of a result, for what jobs have printed between calls, where the call's own output could fill it.
 constexpr std::uint64_t kLateShare = kMaxResultCodePoints / 5;
 
-/// A background job that hasn't become its program yet looks like the shell. It gets a moment for that.
+/// A background job that hasn't become its program yet looks like the shell. It gets a moment for that, and
+/// what was asked to end for doing so.
 constexpr auto kJobStart = milliseconds(25);
 
-/// A killed shell has its jobs until it is gone, which takes as long as the machine is busy. Jobs not seen
-/// now would be told after another call.
-constexpr auto kShellDeath = std::chrono::seconds(2);
+/// What was killed is gone soon, but not at once on a busy machine. Until then it would count as a job, and a
+/// shell has its own jobs.
+constexpr auto kDeath = std::chrono::seconds(2);
 
 asio::awaitable<void> pause(milliseconds time) {
   asio::steady_timer timer(co_await asio::this_coro::executor, time);
@@ -161,6 +164,8 @@ void BashSession::forget_shell() {
   const auto exports = shell_->exports();
   next_.exports_lost = !exports;
   if (!exports || !exports->empty()) exports_ = exports.value_or("");
+  if (is_live_shell(shell_->pid()))
+    if (const auto process = process_info(shell_->pid())) killed_.push_back(*process);
   shell_->stop();
   shell_.reset();
 }
@@ -280,6 +285,8 @@ asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
       co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
   }
+  std::ranges::copy(foreground.asked(), std::back_inserter(asked_));
+  std::ranges::copy(foreground.killed(), std::back_inserter(killed_));
   if (!ending_) finish(Kind::stuck, 0);
 }
 
@@ -312,10 +319,15 @@ asio::awaitable<void> BashSession::restore_variables() {
 asio::awaitable<std::string> BashSession::new_jobs() {
   const auto begun = Clock::now();
   for (;;) {
+    // Before the look: one that began while a shell was there doesn't see all of its jobs.
+    const bool ending = std::ranges::any_of(asked_, still_runs);
+    const bool dying = std::ranges::any_of(killed_, still_runs);
     auto look = jobs_.look(shell_ ? shell_->children() : std::vector<pid_t>(), marks());
     const auto waited = Clock::now() - begun;
-    const bool wait = (look.early && waited < kJobStart) || (look.shell_dying && waited < kShellDeath);
-    if (!wait) {
+    const bool again = ((look.early || ending) && waited < kJobStart) || (dying && waited < kDeath);
+    if (!again) {
+      asked_.clear();
+      killed_.clear();
       std::string line = jobs_line(look.fresh);
       jobs_.remember(std::move(look));
       co_return line;

@@ -67,6 +67,8 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   NextShell next_;                      // for when this one ends
   std::string exports_;                 // the same; empty: those of options_.environment
   Jobs jobs_;                           // that were left running by earlier calls
+  std::vector<ProcessInfo> asked_;      // to end, in this call
+  std::vector<ProcessInfo> killed_;     // in this call
   std::unique_ptr<CallOutput> output_;  // of the running call
   std::unique_ptr<CallOutput> late_;    // of background jobs, between calls
   bool restoring_ = false;              // variables of the shell before

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tools/jobs.hpp"
+#include "tools/process_table.hpp"
 
 namespace sandbox_worker::tools {
 
@@ -27,8 +28,14 @@ class Foreground {
   /// Whether the shell has begun something that was not there at the first signal.
   bool went_on() const noexcept { return went_on_; }
 
+  /// Processes that got a signal which they may survive, and those that got SIGKILL.
+  const std::vector<ProcessInfo>& asked() const noexcept { return asked_; }
+  const std::vector<ProcessInfo>& killed() const noexcept { return killed_; }
+
  private:
+  std::vector<ProcessInfo> children_of_call() const;
   std::vector<pid_t> find();
+  void send(pid_t pid);
 
   const pid_t shell_;
   const Jobs& earlier_;
@@ -36,7 +43,10 @@ class Foreground {
   std::set<pid_t> signalled_;  // children, with number_; the shell where it was replaced
   std::set<pid_t> first_;      // children at the first signal, jobs too
   bool went_on_ = false;
-  std::set<pid_t> young_;  // just forked when they were first seen
+  std::set<pid_t> young_;       // just forked when they were first seen
+  std::set<pid_t> background_;  // jobs of this call
+  std::vector<ProcessInfo> asked_;
+  std::vector<ProcessInfo> killed_;
 };
 
 }  // namespace sandbox_worker::tools

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <span>
+#include <utility>
 
 #include "tools/text.hpp"
 
@@ -28,14 +29,12 @@ Jobs::Look Jobs::look(std::span<const pid_t> children, const ProcessMarks& marks
   for (const pid_t pid : candidates) {
     const auto info = process_info(pid);
     if (!info || info->ended()) continue;
-    if (marks.sessions.contains(pid)) {
-      look.shell_dying = true;
-      continue;
-    }
+    if (marks.sessions.contains(pid)) continue;  // a shell that was killed
     look.running[pid] = info->begun;
     if (knows(*info)) continue;
-    look.early = look.early || !info->own_program;
-    look.fresh.push_back({pid, info->own_program ? command_line_of(pid) : std::string()});
+    auto command = info->own_program ? command_line_of(pid) : std::string();
+    look.early = look.early || command.empty();  // the kernel sets it a moment after the program
+    look.fresh.push_back({pid, std::move(command)});
   }
   return look;
 }

@@ -21,9 +21,8 @@ class Jobs {
     std::string command;  // empty: a part of the shell itself
   };
   struct Look {
-    std::vector<Job> fresh;    // not remembered yet
-    bool early = false;        // one may be about to become its program: look again soon
-    bool shell_dying = false;  // a killed shell still has its jobs, which come to us then: look again
+    std::vector<Job> fresh;  // not remembered yet
+    bool early = false;      // one may be about to become its program: look again soon
     std::map<pid_t, unsigned long long> running;
   };
 

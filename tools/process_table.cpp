@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -128,6 +129,11 @@ std::optional<ProcessInfo> process_info(pid_t pid) {
   return info;
 }
 
+bool still_runs(const ProcessInfo& process) {
+  const auto now = process_info(process.pid);
+  return now && !now->ended() && now->begun == process.begun;
+}
+
 std::vector<ProcessInfo> list_processes() {
   std::vector<ProcessInfo> processes;
   for (const pid_t pid : numbers_in("/proc"))
@@ -189,12 +195,26 @@ bool has_descriptor(pid_t pid, int fd) {
   return !link_of_descriptor(pid, fd).empty();
 }
 
+bool waits_for_child(pid_t pid) {
+  const auto text = read_proc_file(fmt::format("/proc/{}/syscall", pid));
+  if (!text || text->empty()) return true;
+  long number = -1;  // stays so for "running"
+  std::from_chars(text->data(), text->data() + text->size(), number);
+  return number == SYS_wait4 || number == SYS_waitid;
+}
+
 bool prints_into(pid_t pid, pid_t reader) {
   const auto output = link_of_descriptor(pid, 1);
   if (!output.starts_with("pipe:")) return false;
   for (const int fd : numbers_in(fmt::format("/proc/{}/fd", reader)))
     if (link_of_descriptor(reader, fd) == output && access_of_descriptor(reader, fd) == O_RDONLY) return true;
   return false;
+}
+
+bool feeds(pid_t writer, pid_t reader) {
+  const auto input = link_of_descriptor(reader, 0);
+  return input.starts_with("pipe:") &&
+         (link_of_descriptor(writer, 1) == input || link_of_descriptor(writer, 2) == input);
 }
 
 std::string command_line_of(pid_t pid) {

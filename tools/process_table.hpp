@@ -26,6 +26,9 @@ struct ProcessInfo {
 
 std::optional<ProcessInfo> process_info(pid_t pid);
 
+/// Whether just this process has not ended.
+bool still_runs(const ProcessInfo& process);
+
 std::vector<ProcessInfo> list_processes();
 
 /// Children of all threads of `pid`, ended ones included.
@@ -59,8 +62,14 @@ bool has_foreground_input(pid_t pid);
 
 bool has_descriptor(pid_t pid, int fd);
 
+/// Whether its first thread sits in a system call that waits for a child. True where that can't be told.
+bool waits_for_child(pid_t pid);
+
 /// Whether its standard output is a pipe that `reader` has open for reading.
 bool prints_into(pid_t pid, pid_t reader);
+
+/// Whether standard output or error of `writer` is the pipe that is `reader`'s standard input.
+bool feeds(pid_t writer, pid_t reader);
 
 /// The command line, arguments separated by blanks; empty for an ended process.
 std::string command_line_of(pid_t pid);

@@ -163,8 +163,10 @@ TEST_CASE("bash: a limit of 0 is none") {
 }
 
 TEST_CASE("bash: a limit stops each command of a list, pipelines and substitutions too") {
-  for (const std::string command : {"sleep 1000; touch next; sleep 1000", "yes | sleep 1000 | cat",
-                                    "echo $(sleep 1000)", "cat <(sleep 1000)", "(sleep 1000; sleep 1001)"}) {
+  for (const std::string command :
+       {"sleep 1000; touch next; sleep 1000", "yes | sleep 1000 | cat", "echo $(sleep 1000)",
+        "echo $(sleep 1000 </dev/null)", "sleep 1000 </dev/null", "cat <(sleep 1000)",
+        "(sleep 1000; sleep 1001)"}) {
     CAPTURE(command);
     Lane lane;
     lane.text("v=kept");
@@ -209,17 +211,69 @@ TEST_CASE("bash: a job stays that the shell was waiting for when the time was up
 }
 
 TEST_CASE("bash: a job stays whatever its input is, when the shell waits for it or for something else") {
-  for (const char* then : {"wait", "sleep 1000"}) {
-    CAPTURE(std::string(then));
-    Lane lane;
-    lane.text("echo text >file");
-    const auto begun = std::chrono::steady_clock::now();
-    const auto answer = lane.call(
-        {{"command", std::string("sleep 1000 <file & echo $! >job; ") + then}, {"timeout_ms", 200}});
-    CHECK(contains(answer.text, "[timed out after 200 ms"));
-    CHECK(runs(lane.pid_in("job")));
-    CHECK(std::chrono::steady_clock::now() - begun < 4s);  // not all stages
+  for (const std::string job : {"sleep 1000 <file", "perl -e 'fork or exit; sleep 1000'"}) {
+    for (const std::string then : {"wait", "sleep 1000"}) {
+      CAPTURE(job);
+      CAPTURE(then);
+      Lane lane;
+      lane.text("echo text >file");
+      const auto begun = std::chrono::steady_clock::now();
+      const auto answer = lane.call({{"command", job + " & echo $! >job; " + then}, {"timeout_ms", 200}});
+      CHECK(contains(answer.text, "[timed out after 200 ms"));
+      CHECK(runs(lane.pid_in("job")));
+      CHECK(std::chrono::steady_clock::now() - begun < 4s);  // not all stages
+    }
   }
+}
+
+TEST_CASE("bash: a program that waits in system(3) is in the foreground wherever its input comes from") {
+  for (const char* command :
+       {"perl -e 'system(\"sleep 1000; true\")'", "perl -e 'system(\"sleep 1000; true\")' <file",
+        "echo x | awk '{system(\"sleep 1000; true\")}'",
+        "cat file | perl -e 'system(\"sleep 1000\")' | cat"}) {
+    CAPTURE(std::string(command));
+    Lane lane;
+    lane.text("v=kept; echo text >file");
+    const auto answer = lane.call({{"command", command}, {"timeout_ms", 300}});
+    CAPTURE(answer.text);
+    CHECK(contains(answer.text, "[timed out after 300 ms"));
+    CHECK_FALSE(contains(answer.text, "still running"));
+    CHECK(lane.text("echo $v") == "kept\n");
+  }
+}
+
+TEST_CASE("bash: a program that ignores the keyboard's signals hears of TERM") {
+  Lane lane;
+  lane.text("v=kept");
+  const auto answer = lane.call_cancelled_at(
+      "ready", {{"command",
+                 "perl -e '$SIG{INT} = $SIG{QUIT} = \"IGNORE\"; $SIG{TERM} = sub { print \"tidy\\n\"; "
+                 "exit 5 }; open(F, \">ready\"); sleep 1000'"}});
+  CHECK(answer.text.starts_with("tidy\n"));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE(
+    "bash: a server in the background stays though it isn't deaf, as node, redis and others make "
+    "themselves") {
+  Lane lane;
+  const auto answer = lane.call_cancelled_at(
+      "ready", {{"command",
+                 "v=kept; perl -e '$SIG{INT} = \"DEFAULT\"; open(F, \">ready\"); sleep 1000' & "
+                 "echo $! >job; sleep 1001"}});
+  CAPTURE(answer.text);
+  CHECK(contains(answer.text, fmt::format("[still running in the background: {} perl", lane.pid_in("job"))));
+  CHECK(runs(lane.pid_in("job")));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: what was killed isn't told as running") {
+  Lane lane;
+  const auto answer = lane.call_cancelled_at(
+      "ready", {{"command", "bash -c 'trap \"\" INT TERM; touch ready; while :; do sleep 3.3; done'"}});
+  CHECK(contains(answer.text, "[interrupted"));
+  CHECK_FALSE(contains(answer.text, "still running"));
+  CHECK(lane.text("echo next") == "next\n");
 }
 
 TEST_CASE("bash: where no signal reaches anybody, the shell is ended soon") {
