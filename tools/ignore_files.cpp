@@ -16,13 +16,6 @@ std::string read_beneath(int directory, const char* path) {
   return read_small_file(open_without_links(directory, path, O_RDONLY));
 }
 
-/// "dist/*" ignores all of dist without ignoring dist. `directory` ends in a slash.
-bool ignores_all_in(const IgnoreScope* scope, const std::string& directory) {
-  constexpr std::string_view kAnyName = "\x01";  // no rule is about a name of this byte
-  const std::string any = directory + std::string(kAnyName);
-  return is_ignored(scope, any, kAnyName, false) && is_ignored(scope, any, kAnyName, true);
-}
-
 }  // namespace
 
 IgnoreFiles IgnoreFiles::in(int directory) noexcept {

@@ -40,7 +40,7 @@ struct OuterScope {
 };
 
 /// The scope of the directory `fd` that `outer` is for. If it was named, its own rules don't hold when they
-/// ignore everything in it, as those do that tools put into their caches.
+/// ignore everything in it, as those do that tools put into their caches; when they except names, they hold.
 std::shared_ptr<const IgnoreScope> read_root_scope(int fd, IgnoreFiles present, const OuterScope& outer);
 
 /// Collects the rules above the directory `path` (absolute), as far up as `open_directory` opens. Where rules

@@ -69,6 +69,13 @@ void IgnorePattern::classify(std::string_view glob) {
   exact_ = wild == npos;
   literal_ = glob.substr(0, wild);
   needed_ = longest_literal();
+  last_component_ = glob.substr(glob.rfind('/') + 1);
+  const auto takes_slash = [](const Token& token) {
+    return token.kind == Kind::anything || token.kind == Kind::any_directories ||
+           (token.kind == Kind::byte && token.byte == '/');
+  };
+  const auto last = std::ranges::find_if(tokens_.rbegin(), tokens_.rend(), takes_slash);
+  directory_tokens_ = static_cast<std::size_t>(tokens_.rend() - last);
   if (!by_name_ || !glob.starts_with("*.")) return;
   const std::string_view rest = glob.substr(2);
   if (rest.find_first_of(kSpecial) != npos || rest.find('.') != npos) return;
@@ -180,13 +187,17 @@ bool IgnorePattern::matches(std::string_view text) const {
   if (exact_) return text == literal_;
   if (extension_) return text.ends_with(literal_);
   if (!text.starts_with(literal_) || text.find(needed_) == npos) return false;
-  return matches_tokens(text);
+  return matches(tokens_, text);
+}
+
+bool IgnorePattern::concerns(std::string_view directory) const {
+  return by_name_ || matches(std::span(tokens_).first(directory_tokens_), directory);
 }
 
 // What lies between two "**" is a fixed number of components, and what lies between two "*" of one component
 // is a fixed string of tokens: taking the first place where each fits leaves the most for the rest, so only
 // the last star of either kind is ever tried again.
-bool IgnorePattern::matches_tokens(std::string_view text) const {
+bool IgnorePattern::matches(std::span<const Token> tokens, std::string_view text) const {
   std::size_t p = 0;
   std::size_t t = 0;
   std::size_t star = npos;
@@ -194,19 +205,19 @@ bool IgnorePattern::matches_tokens(std::string_view text) const {
   std::size_t deep = npos;
   std::size_t deep_at = 0;
   while (true) {
-    if (p == tokens_.size()) {
+    if (p == tokens.size()) {
       if (t == text.size()) return true;
-    } else if (tokens_[p].kind == Kind::star) {
+    } else if (tokens[p].kind == Kind::star) {
       star = p++;
       star_at = t;
       continue;
-    } else if (tokens_[p].kind == Kind::anything || tokens_[p].kind == Kind::any_directories) {
-      if (tokens_[p].kind == Kind::anything && p + 1 == tokens_.size()) return true;
+    } else if (tokens[p].kind == Kind::anything || tokens[p].kind == Kind::any_directories) {
+      if (tokens[p].kind == Kind::anything && p + 1 == tokens.size()) return true;
       deep = p++;
       deep_at = t;
       star = npos;
       continue;
-    } else if (t < text.size() && accepts(tokens_[p], text[t])) {
+    } else if (t < text.size() && accepts(tokens[p], text[t])) {
       ++p;
       ++t;
       continue;
@@ -217,7 +228,7 @@ bool IgnorePattern::matches_tokens(std::string_view text) const {
       continue;
     }
     if (deep == npos) return false;
-    const bool to_slash = tokens_[deep].kind == Kind::any_directories;
+    const bool to_slash = tokens[deep].kind == Kind::any_directories;
     deep_at = to_slash ? text.find('/', deep_at) : deep_at;
     if (deep_at >= text.size()) return false;
     t = ++deep_at;

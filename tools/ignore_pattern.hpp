@@ -3,6 +3,7 @@
 #include <bitset>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,12 @@ class IgnorePattern {
   /// Time is polynomial for every pattern: stars only move forward.
   bool matches(std::string_view text) const;
 
+  /// Whether it is about names directly in `directory`, which is "" or "src/lib/", relative to that of the
+  /// file.
+  bool concerns(std::string_view directory) const;
+  /// Its last component, as it is written: of the directories that it concerns, the names that it matches.
+  const std::string& last_component() const noexcept { return last_component_; }
+
  private:
   enum class Kind : std::uint8_t { byte, any, set, star, anything, any_directories };
   struct Token {
@@ -42,7 +49,7 @@ class IgnorePattern {
   bool compile_stars(std::string_view glob, std::size_t& at);
   std::optional<Set> compile_set(std::string_view glob, std::size_t& at) const;
   bool accepts(const Token& token, char c) const;
-  bool matches_tokens(std::string_view text) const;
+  bool matches(std::span<const Token> tokens, std::string_view text) const;
   void classify(std::string_view glob);
   std::string longest_literal() const;
 
@@ -53,7 +60,9 @@ class IgnorePattern {
   bool extension_ = false;
   std::string needed_;   // the longest text without wildcards
   std::string literal_;  // what precedes the first wildcard; or the whole, or the extension
+  std::string last_component_;
   std::vector<Token> tokens_;
+  std::size_t directory_tokens_ = 0;  // those up to the last that takes a slash
   std::vector<Set> sets_;
 };
 

@@ -1,9 +1,42 @@
 #include "tools/ignore_rules.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace sandbox_worker::tools {
+namespace {
+
+bool is_any_name(std::string_view component) {
+  return component.find_first_not_of('*') == std::string_view::npos;
+}
+
+bool is_placeholder(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kNames{".gitignore", ".ignore", ".gitkeep", ".keep"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+/// The decision of the first of the scope's files that has one, in git's order. `decide` asks one of them;
+/// the second argument is the scope's base.
+template <class Decide>
+IgnoreDecision decide_in(const IgnoreScope* scope, const Decide& decide) {
+  auto git = IgnoreDecision::none;
+  auto user = IgnoreDecision::none;
+  bool in_repository = true;
+  for (const IgnoreScope* at = scope; at != nullptr; at = at->above.get()) {
+    const auto own = decide(at->dot_ignore, at->base);
+    if (own != IgnoreDecision::none) return own;
+    if (in_repository && git == IgnoreDecision::none) git = decide(at->gitignore, at->base);
+    if (in_repository && user == IgnoreDecision::none) {
+      user = decide(at->exclude, at->base);
+      if (at->global && user == IgnoreDecision::none) user = decide(*at->global, at->base);
+    }
+    if (at->repository) in_repository = false;
+  }
+  return git != IgnoreDecision::none ? git : user;
+}
+
+}  // namespace
 
 IgnoreRules IgnoreRules::parse(std::string_view text) {
   IgnoreRules rules;
@@ -54,24 +87,26 @@ IgnoreDecision IgnoreRules::decide(std::string_view path, std::string_view name,
   return negated ? IgnoreDecision::included : IgnoreDecision::ignored;
 }
 
-bool is_ignored(const IgnoreScope* scope, std::string_view path, std::string_view name, bool is_directory) {
-  auto git = IgnoreDecision::none;
-  auto user = IgnoreDecision::none;
-  bool in_repository = true;
-  for (const IgnoreScope* at = scope; at != nullptr; at = at->above.get()) {
-    const std::string_view below = path.substr(at->base);
-    const auto own = at->dot_ignore.decide(below, name, is_directory);
-    if (own != IgnoreDecision::none) return own == IgnoreDecision::ignored;
-    if (in_repository && git == IgnoreDecision::none) {
-      git = at->gitignore.decide(below, name, is_directory);
-    }
-    if (in_repository && user == IgnoreDecision::none) {
-      user = at->exclude.decide(below, name, is_directory);
-      if (at->global && user == IgnoreDecision::none) user = at->global->decide(below, name, is_directory);
-    }
-    if (at->repository) in_repository = false;
+IgnoreDecision IgnoreRules::decide_all_in(std::string_view directory) const {
+  for (auto at = patterns_.rbegin(); at != patterns_.rend(); ++at) {
+    if (!at->concerns(directory)) continue;
+    if (at->negated() && !is_placeholder(at->last_component())) return IgnoreDecision::included;
+    if (!at->negated() && !at->directory_only() && is_any_name(at->last_component()))
+      return IgnoreDecision::ignored;
   }
-  return (git != IgnoreDecision::none ? git : user) == IgnoreDecision::ignored;
+  return IgnoreDecision::none;
+}
+
+bool is_ignored(const IgnoreScope* scope, std::string_view path, std::string_view name, bool is_directory) {
+  return decide_in(scope, [&](const IgnoreRules& rules, std::size_t base) {
+           return rules.decide(path.substr(base), name, is_directory);
+         }) == IgnoreDecision::ignored;
+}
+
+bool ignores_all_in(const IgnoreScope* scope, std::string_view directory) {
+  return decide_in(scope, [&](const IgnoreRules& rules, std::size_t base) {
+           return rules.decide_all_in(directory.substr(base));
+         }) == IgnoreDecision::ignored;
 }
 
 }  // namespace sandbox_worker::tools

@@ -24,6 +24,11 @@ class IgnoreRules {
   /// `path` is relative to the directory that the rules are for; `name` is its last component.
   IgnoreDecision decide(std::string_view path, std::string_view name, bool is_directory) const;
 
+  /// What they say of all that is in `directory`: ignored, when a rule is about every name and no later one
+  /// excepts any; included, when one excepts some. Exceptions for the files that only say what to ignore, or
+  /// keep an empty directory in a repository, don't count.
+  IgnoreDecision decide_all_in(std::string_view directory) const;
+
  private:
   struct Hash {
     using is_transparent = void;
@@ -59,5 +64,8 @@ struct IgnoreScope {
 /// a walk from above has asked the same of its parents. `path` is relative to the outermost scope's directory
 /// and lies in that of `scope`.
 bool is_ignored(const IgnoreScope* scope, std::string_view path, std::string_view name, bool is_directory);
+
+/// The same of all that is in `directory` ("src/lib/"): "dist/*" ignores all of dist without ignoring dist.
+bool ignores_all_in(const IgnoreScope* scope, std::string_view directory);
 
 }  // namespace sandbox_worker::tools

@@ -92,6 +92,15 @@ TEST_CASE("glob: a file that is named whole is listed even if ignored, and a dir
   CHECK(has(none, "or the file without wildcards, to see it; or use bash: find]"));
 }
 
+TEST_CASE("glob: the rules of a named directory hold where they except names in it") {
+  SearchTools tree;
+  tree.write("src/.gitignore", "*\n!*.c\n");
+  for (const char* path : {"src/a.c", "src/a.o", "src/sub/b.o"}) tree.write(path, "");
+  CHECK(glob(tree, "src/**").starts_with("src/a.c\n[3 matching files ignored"));
+  CHECK(glob(tree, "**", "src").starts_with("src/a.c\n[3 matching files ignored"));
+  CHECK(glob(tree, "src/sub/*") == "src/sub/b.o");
+}
+
 TEST_CASE("glob: from below a repository or a directory with rules of its own") {
   SearchTools tree;
   for (const char* path : {"gg/.git/HEAD", "gg/src/a.c", "hh/src/a.c", "hh/src/b.c", "hh/out/x/a.c"})

@@ -147,6 +147,20 @@ TEST_CASE(
   CHECK(grep(tree, "needle", tree.root).starts_with("(no matches in 0 files)"));
 }
 
+TEST_CASE("grep: the rules of a named directory hold where they except names in it") {
+  SearchTools tree;
+  for (const char* path : {"src/a.c", "src/a.o", "src/sub/b.o", "logs/x.log"}) tree.write(path, "needle\n");
+  tree.write("src/.gitignore", "*\n!*.c\n!.gitignore\n");
+  CHECK(grep(tree, "needle", "src") == "src/a.c:1:needle\n");
+  CHECK(grep(tree, "needle", "src/sub") == "src/sub/b.o:1:needle\n");
+  tree.write("src/.gitignore", "*\n!*/\n!.gitignore\n");
+  CHECK(has(grep(tree, "needle", "src"), "(no matches in 1 file)\n[3 files ignored"));
+  tree.write(".gitignore", "logs/*\n!logs/.gitkeep\n");
+  CHECK(grep(tree, "needle", "logs") == "logs/x.log:1:needle\n");
+  tree.write(".gitignore", "logs/*\n!logs/*.txt\n");
+  CHECK(has(grep(tree, "needle", "logs"), "[1 file ignored"));
+}
+
 TEST_CASE("grep: from below a repository or a directory with rules of its own") {
   SearchTools tree;
   tree.write("gg/.git/HEAD", "needle\n");

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -75,7 +76,8 @@ constexpr const char* kAnyDirectory = "\x01";
 constexpr const char* kAnyFile = "\x02";
 
 /// Compares walks that begin in each directory with what git says from the root on. Of a directory that is
-/// ignored git has no more to say, since it was named; nor of one that takes part in saying whether it is.
+/// ignored, or all that is in it, git has no more to say, since it was named; nor of one that takes part in
+/// saying whether it is.
 void compare_from_below(const fs::path& root, const fs::path& home, std::string_view rules) {
   std::vector<std::string> directories;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
@@ -90,7 +92,8 @@ void compare_from_below(const fs::path& root, const fs::path& home, std::string_
   const auto by_git = [&](const std::string& path) { return expected.count(path) == 1; };
   for (const auto& from : directories) {
     const auto files = walk_with_rules(root, home.string(), from);
-    const bool all_below = by_git(from + "/" + kAnyDirectory) && by_git(from + "/" + kAnyFile);
+    const bool all_below = by_git(from + "/" + kAnyDirectory) && by_git(from + "/" + kAnyFile) &&
+                           std::ranges::all_of(files, [&](const auto& file) { return by_git(file.first); });
     if (by_git(from) || all_below || fs::exists(root / from / ".gitignore")) continue;
     for (const auto& [path, ignored] : files)
       CHECK_MESSAGE(ignored == by_git(path), path, " from ", from, " under\n", rules);
@@ -242,6 +245,63 @@ TEST_CASE("ignore_rules: a directory that was named is searched, whatever the ru
   CHECK(is_ignored(outer.scope.get(), "src/a.o", "a.o", false));
 }
 
+TEST_CASE("ignore_rules: whether all that is in a directory is ignored") {
+  struct Row {
+    const char* rules;
+    const char* directory;
+    IgnoreDecision expected;  // included: some of it is
+  };
+  constexpr auto none = IgnoreDecision::none;
+  constexpr auto ignored = IgnoreDecision::ignored;
+  constexpr auto included = IgnoreDecision::included;
+  const Row rows[] = {
+      {"*", "", ignored},
+      {"*", "a/b/", ignored},
+      {"**", "", ignored},
+      {"/*", "", ignored},
+      {"/*", "a/", none},
+      {"/**", "a/", ignored},
+      {"**/*", "", ignored},
+      {"**/*", "a/b/", ignored},
+      {"a/*", "a/", ignored},
+      {"a/*", "", none},
+      {"a/*", "a/b/", none},
+      {"a/**", "a/b/", ignored},
+      {"?/*", "a/", ignored},
+      {"a", "a/", none},
+      {"*/", "", none},
+      {"?", "", none},
+      {"[!a]*", "", none},
+      {"*.*", "", none},
+      {"\\*", "", none},
+      {"*\n!*.c", "", included},
+      {"*\n!*.c", "a/", included},
+      {"*\n!*/", "", included},
+      {"*\n!keep", "", included},
+      {"*\n!/keep", "", included},
+      {"*\n!/keep", "a/", ignored},
+      {"*\n!a/keep", "", ignored},
+      {"*\n!a/keep", "a/", included},
+      {"*\n!**/keep", "a/", included},
+      {"*\n!a/**", "a/b/", included},
+      {"*\n!b/*", "a/", ignored},
+      {"!*.c\n*", "", ignored},
+      {"*\n!*.c\n/*", "", ignored},
+      {"*.o\n!a.o", "", included},
+      {"*\n!.gitignore", "", ignored},
+      {"*\n!/.gitignore\n!.ignore", "", ignored},
+      {"a/*\n!a/.gitkeep", "a/", ignored},
+      {"*\n!.keep\n!.gitignore\n!b", "", included},
+      {"*\n!.git*", "", included},
+      {"", "", none},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.rules);
+    CAPTURE(row.directory);
+    CHECK(IgnoreRules::parse(row.rules).decide_all_in(row.directory) == row.expected);
+  }
+}
+
 TEST_CASE("ignore_rules: what holds in a directory below several levels of rules") {
   struct Row {
     const char* from;
@@ -249,12 +309,13 @@ TEST_CASE("ignore_rules: what holds in a directory below several levels of rules
   };
   const sandbox_worker::testing::TempDir dir;
   // The directory in the middle is a repository, and the one above ignores it.
-  write(dir.path() / ".gitignore", "/in\n*.top\n/only/*\n!/only/kept/\n");
+  write(dir.path() / ".gitignore", "/in\n*.top\n/only/*\n!/only/kept/\n/some/*\n!/some/*.o\n");
   write(dir.path() / "in/.git/HEAD", "");
   write(dir.path() / "in/.gitignore", "*.o\n/out\n");
   write(dir.path() / "in/out/.gitignore", "*.low\n");
   write(dir.path() / "in/src/.ignore", "*.tmp\n");
-  for (const char* where : {"in/src/deep", "in/out/deep", "in/.git", "only/a", "only/kept", "mid/src"})
+  for (const char* where :
+       {"in/src/deep", "in/out/deep", "in/.git", "only/a", "only/kept", "mid/src", "some"})
     for (const char* name : {"a", "a.o", "a.top", "a.low", "a.tmp"}) write(dir.path() / where / name, "");
   write(dir.path() / "mid/.gitignore", "*.o\n!a.top\n");
   const Row rows[] = {
@@ -265,6 +326,8 @@ TEST_CASE("ignore_rules: what holds in a directory below several levels of rules
       {"in/.git", {"a", "a.top", "a.low", "a.tmp", "HEAD"}},
       {"only/a", {"a", "a.o", "a.top", "a.low", "a.tmp"}},
       {"only/kept", {"a", "a.o", "a.low", "a.tmp"}},
+      {"only", {"kept/a", "kept/a.o", "kept/a.low", "kept/a.tmp"}},
+      {"some", {"a.o"}},
       {"mid/src", {"a", "a.top", "a.low", "a.tmp"}},
   };
   for (const auto& row : rows) {
