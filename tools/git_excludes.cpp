@@ -13,8 +13,9 @@ namespace {
 // As git has it.
 constexpr unsigned kMaxIncludes = 10;
 
+constexpr std::string_view kSpace = " \t\r\n";
+
 std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
   const auto first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
@@ -25,20 +26,42 @@ bool same_word(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-std::string unquoted(std::string_view value) {
-  std::string out;
+void remove_line(std::string_view& text) {
+  text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+}
+
+char unescaped(char c) {
+  return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'b' ? '\b' : c;
+}
+
+/// Takes a value, and the rest of its line, from the front of `text`. A backslash at the end of a line
+/// continues the value in the next one.
+std::string take_value(std::string_view& text) {
+  std::string value;
+  std::size_t length = 0;  // without spaces at the end
   bool quoted = false;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    if (value[i] == '"') {
-      quoted = !quoted;
-    } else if (!quoted && (value[i] == '#' || value[i] == ';')) {
-      break;
-    } else {
-      if (value[i] == '\\' && i + 1 < value.size()) ++i;
-      out += value[i];
+  for (; !text.empty() && text.front() != '\n'; text.remove_prefix(1)) {
+    const char c = text.front();
+    if (!quoted && (c == '#' || c == ';')) break;
+    if (!quoted && kSpace.find(c) != std::string_view::npos) {
+      if (length > 0) value += c;
+      continue;
     }
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (c != '\\') {
+      value += c;
+    } else {
+      text.remove_prefix(1);
+      if (text.starts_with("\r\n")) text.remove_prefix(1);
+      if (text.empty()) break;
+      if (text.front() != '\n') value += unescaped(text.front());
+    }
+    length = value.size();
   }
-  return std::string(trimmed(out));
+  if (!text.empty()) remove_line(text);
+  value.resize(length);
+  return value;
 }
 
 std::string in_home(std::string path, const std::string& home) {
@@ -86,26 +109,29 @@ UniqueFd open_common_directory(int directory) {
 std::optional<std::string> excludes_file_of(std::string_view configuration, const ReadInclude& include) {
   std::optional<std::string> found;
   std::string_view section;
-  while (!configuration.empty()) {
-    const auto end = std::min(configuration.find('\n'), configuration.size());
-    std::string_view line = trimmed(configuration.substr(0, end));
-    configuration.remove_prefix(std::min(end + 1, configuration.size()));
-    if (line.starts_with('[')) {
-      const auto close = std::min(line.find(']'), line.size());
-      section = trimmed(line.substr(1, close - 1));
-      line = trimmed(line.substr(std::min(close + 1, line.size())));
+  while (true) {
+    configuration.remove_prefix(std::min(configuration.find_first_not_of(kSpace), configuration.size()));
+    if (configuration.empty()) return found;
+    if (configuration.front() == '[') {
+      const auto close = std::min(configuration.find_first_of("]\n"), configuration.size() - 1);
+      section = trimmed(configuration.substr(1, close - 1));
+      configuration.remove_prefix(close + 1);
+      continue;
     }
-    const auto equals = line.find('=');
-    if (equals == std::string_view::npos) continue;
-    const std::string_view key = trimmed(line.substr(0, equals));
-    std::string value = unquoted(trimmed(line.substr(equals + 1)));
+    const auto equals = std::min(configuration.find_first_of("=#;\n"), configuration.size() - 1);
+    if (configuration[equals] != '=') {
+      remove_line(configuration);
+      continue;
+    }
+    const std::string_view key = trimmed(configuration.substr(0, equals));
+    configuration.remove_prefix(equals + 1);
+    std::string value = take_value(configuration);
     if (same_word(section, "core") && same_word(key, "excludesfile")) {
       found = std::move(value);
     } else if (same_word(section, "include") && same_word(key, "path")) {
       if (auto included = include(std::move(value))) found = std::move(included);
     }
   }
-  return found;
 }
 
 UserExcludes read_user_excludes(const GitConfiguration& configuration) {
@@ -119,9 +145,9 @@ UserExcludes read_user_excludes(const GitConfiguration& configuration) {
     if (file.empty()) continue;
     if (auto own = configured(AT_FDCWD, file, home)) named = std::move(own);
   }
-  const std::string path = named ? in_home(std::move(*named), home) : xdg.empty() ? "" : xdg + "/git/ignore";
-  // git takes other names as relative to the repository, of which there may be several or none.
-  return {.home = home, .rules = path.starts_with('/') ? read_rules(AT_FDCWD, path) : nullptr};
+  std::string path = named ? in_home(std::move(*named), home) : xdg.empty() ? "" : xdg + "/git/ignore";
+  if (!path.starts_with('/')) return {.home = home, .in_repository = std::move(path), .rules = nullptr};
+  return {.home = home, .in_repository = {}, .rules = read_rules(AT_FDCWD, path)};
 }
 
 RepositoryExcludes read_repository_excludes(int directory, const UserExcludes& user) {
@@ -129,9 +155,10 @@ RepositoryExcludes read_repository_excludes(int directory, const UserExcludes& u
   if (!common) return {.exclude = {}, .rules = user.rules};
   RepositoryExcludes excludes{.exclude = IgnoreRules::parse(read_small_file(common.get(), "info/exclude")),
                               .rules = user.rules};
-  if (auto own = configured(common.get(), "config", user.home)) {
-    excludes.rules = read_rules(directory, in_home(std::move(*own), user.home));
-  }
+  auto own = configured(common.get(), "config", user.home);
+  const std::string path = own ? in_home(std::move(*own), user.home) : user.in_repository;
+  // git goes to the top of the repository before it opens the file, wherever it was told the name.
+  if (own || !path.empty()) excludes.rules = read_rules(directory, path);
   return excludes;
 }
 

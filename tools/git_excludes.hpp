@@ -13,6 +13,7 @@ namespace sandbox_worker::tools {
 /// What the user's configuration of git says about ignored files, wherever they are.
 struct UserExcludes {
   std::string home;                          // "" is none
+  std::string in_repository;                 // a file of rules in the top directory of each; "" is none
   std::shared_ptr<const IgnoreRules> rules;  // null: none
 };
 

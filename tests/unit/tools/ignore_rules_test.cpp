@@ -363,6 +363,13 @@ TEST_CASE("ignore_rules: core.excludesFile in git's configuration") {
       {"[include]\npath = more\n", "in more"},
       {"[include]\npath = more\n[core]\nexcludesfile = /a\n", "/a"},
       {"[core]\nexcludesfile = /a\n[include]\npath = more\n", "in more"},
+      {"[core]\nexcludesfile = re\\\nlex\n", "relex"},
+      {"[core]\nexcludesfile = \\\r\n  a \\\n \" b \\\nc\" \\\n", "a   b c "},
+      {"[core]\nexcludesfile = /a # \\\nexcludesfile = /b\n", "/b"},
+      {"# \\\n[core] # = \\\nexcludesfile = \"/a \\\"b\\\\c\\td\" ", "/a \"b\\c\td"},
+      {"[other]\nv = a \\\n[core] \\\nexcludesfile = /a\n", nullptr},
+      {"[core]\nexcludesfile\nother = /a\n[core", nullptr},
+      {"[core]\nexcludesfile = /a\\", "/a"},
       {"[includeIf \"gitdir:/x\"]\npath = more\n", nullptr},
       {"", nullptr},
   };
@@ -372,6 +379,28 @@ TEST_CASE("ignore_rules: core.excludesFile in git's configuration") {
     CHECK(found.has_value() == (row.expected != nullptr));
     if (found && row.expected) CHECK(*found == row.expected);
   }
+}
+
+TEST_CASE("ignore_rules: git agrees on where a relative core.excludesFile is") {
+  const sandbox_worker::testing::TempDir dir;
+  const fs::path root = dir.path() / "tree";
+  const fs::path home = dir.path() / "home";
+  for (const char* path : {"top", "home", "low", "sub/top", "sub/home", "sub/low"}) write(root / path, "");
+  write(root / "relex", "top\n");
+  write(root / "sub/relex", "low\n");
+  write(home / "relex", "home\n");
+  make_repository(Repository::plain, root, dir.path());
+  write(home / ".gitconfig", "[core]\n\texcludesFile = re\\\nlex\n");
+  compare_with_git(root, home, "the user's");
+  compare_from_below(root, home, "the user's");
+  CHECK(walk_with_rules(root, home.string())["sub/top"]);
+  write(home / ".gitconfig", "[include]\n\tpath = in/more\n");
+  write(home / "in/more", "[core]\n\texcludesFile = sub/relex\n");
+  compare_with_git(root, home, "included");
+  CHECK(walk_with_rules(root, home.string())["sub/low"]);
+  std::ofstream(root / ".git/config", std::ios::app) << "[core]\nexcludesfile =\n";
+  compare_with_git(root, home, "none");
+  CHECK_FALSE(walk_with_rules(root, home.string())["sub/low"]);
 }
 
 TEST_CASE("ignore_rules: which of the user's files counts") {
