@@ -18,16 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxShown = 200;
 
-bool has_parent_step(std::string_view pattern) {
-  constexpr std::string_view kEnds = "/{},";
-  for (std::size_t at = pattern.find(".."); at != std::string_view::npos; at = pattern.find("..", at + 1)) {
-    const bool opens = at == 0 || kEnds.find(pattern[at - 1]) != std::string_view::npos;
-    const bool closes = at + 2 == pattern.size() || kEnds.find(pattern[at + 2]) != std::string_view::npos;
-    if (opens && closes) return true;
-  }
-  return false;
-}
-
 /// Without what means nothing in a path: "./" and repeated slashes.
 std::string without_empty_steps(std::string_view pattern) {
   std::string out;
@@ -100,7 +90,9 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
   const Deadline deadline(std::move(stop), options_.limits.search_timeout);
   const std::string pattern = without_empty_steps(given);
   if (pattern.empty()) return ToolResult::error("glob: the pattern is empty");
-  if (has_parent_step(pattern))
+  const auto tree = parse_glob(pattern);
+  if (!tree) return ToolResult::error("glob: " + tree.error());
+  if (has_parent_step(*tree))
     return ToolResult::error("glob: the pattern has a .. in it; name the directory as path");
   const auto [directories, rest] = split_literal_directories(pattern);
   if (pattern.ends_with('/'))

@@ -1,7 +1,5 @@
 #include "tools/glob_pattern.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 
@@ -10,8 +8,6 @@
 namespace sandbox_worker::tools {
 namespace {
 
-// The longest path that the kernel takes; no longer pattern is written on purpose.
-constexpr std::size_t kMaxPattern = 4096;
 // Entries in follow lists. Optional choices in a row make it grow with the square of their number.
 constexpr std::size_t kMaxFollow = 1'000'000;
 
@@ -113,10 +109,6 @@ bool intersects(const std::vector<std::uint64_t>& a, const std::vector<std::uint
 }  // namespace
 
 std::expected<GlobPattern, std::string> GlobPattern::compile(std::string_view text) {
-  if (text.size() > kMaxPattern) {
-    return std::unexpected(
-        fmt::format("the pattern has {} bytes; at most {} are possible", text.size(), kMaxPattern));
-  }
   const auto tree = parse_glob(text);
   if (!tree) return std::unexpected(tree.error());
   Builder builder;

@@ -14,15 +14,21 @@ using Sequence = std::vector<GlobNode>;
 
 constexpr std::uint32_t kLast = kInvalidByte + 0xFF;
 constexpr unsigned kMaxDepth = 100;
+// The longest path that the kernel takes; no longer pattern is written on purpose.
+constexpr std::size_t kMaxPattern = 4096;
 
 GlobNode one(std::uint32_t c) {
   return {Kind::one, {.ranges = {{c, c}}}, {}};
 }
 
-bool is_slash(const GlobNode& node) {
+bool is_only(const GlobNode& node, std::uint32_t c) {
   const auto& ranges = node.characters.ranges;
   return node.kind == Kind::one && !node.characters.inverted && ranges.size() == 1 &&
-         ranges[0] == std::pair(47u, 47u);
+         ranges[0] == std::pair(c, c);
+}
+
+bool is_slash(const GlobNode& node) {
+  return is_only(node, '/');
 }
 
 class Parser {
@@ -160,6 +166,26 @@ void resolve_stars(Sequence& sequence, bool opens, bool closes) {
   sequence = std::move(out);
 }
 
+// What a component can be so far of what leads to "..", one bit each; it can be anything else besides.
+constexpr unsigned kNothing = 1;
+constexpr unsigned kTwoDots = kNothing << 2;
+
+unsigned follow_dots(const Sequence& sequence, unsigned so_far, bool& found) {
+  for (const GlobNode& node : sequence) {
+    if (node.kind == Kind::choice) {
+      unsigned after = 0;
+      for (const auto& choice : node.choices) after |= follow_dots(choice, so_far, found);
+      so_far = after;
+    } else if (is_slash(node) || node.kind == Kind::any_directories) {
+      found = found || (so_far & kTwoDots) != 0;
+      so_far = kNothing;
+    } else {
+      so_far = is_only(node, '.') ? (so_far & ~kTwoDots) << 1 : 0;
+    }
+  }
+  return so_far;
+}
+
 // Up to the first wildcard.
 std::size_t literal_length(std::string_view pattern) {
   std::size_t at = 0;
@@ -188,11 +214,21 @@ bool GlobCharacters::accepts(std::uint32_t c) const {
 }
 
 std::expected<std::vector<GlobNode>, std::string> parse_glob(std::string_view pattern) {
+  if (pattern.size() > kMaxPattern) {
+    return std::unexpected(
+        fmt::format("the pattern has {} bytes; at most {} are possible", pattern.size(), kMaxPattern));
+  }
   auto sequence = Parser(pattern).parse();
   if (!sequence) return sequence;
   move_slashes_into_choices(*sequence);
   resolve_stars(*sequence, true, true);
   return sequence;
+}
+
+bool has_parent_step(const std::vector<GlobNode>& glob) {
+  bool found = false;
+  const unsigned last = follow_dots(glob, kNothing, found);
+  return found || (last & kTwoDots) != 0;
 }
 
 std::optional<std::string> literal_path(std::string_view pattern) {

@@ -30,6 +30,9 @@ struct GlobNode {
 /// The error is a sentence for the model.
 std::expected<std::vector<GlobNode>, std::string> parse_glob(std::string_view pattern);
 
+/// Whether a component is "..", in any choice of the braces.
+bool has_parent_step(const std::vector<GlobNode>& glob);
+
 /// The path that a pattern without wildcards names, without escapes; none if it has wildcards.
 std::optional<std::string> literal_path(std::string_view pattern);
 

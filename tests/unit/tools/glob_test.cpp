@@ -133,6 +133,26 @@ TEST_CASE("glob: errors") {
   }
 }
 
+TEST_CASE("glob: a step .. is refused however it is written, and nothing else") {
+  SearchTools tree;
+  for (const char* path : {"a../x.c", "b../x.c", "..a", "..b", "src/.../x", "src/x", "build/out/x"})
+    touch(tree, path, 100);
+  for (const char* pattern : {"..", "src/..", "src/\\.\\./build/out/*", "\\../*", "src/.\\./build/*",
+                              "{..,a}/x", "{.,a}./x", ".{,.}/x", "{a/,b}../x", "x/{a,{b,..}}/c", "{a,..}",
+                              "..{/a,b}", "*/..{,/x}", "**/../x", "{src/..}/x"}) {
+    CHECK_MESSAGE(
+        glob(tree, pattern) == "error: glob: the pattern has a .. in it; name the directory as path",
+        pattern);
+  }
+  CHECK(glob(tree, "{a,b}../*.c") == "a../x.c\nb../x.c");
+  CHECK(glob(tree, "*../*.c") == "a../x.c\nb../x.c");
+  CHECK(glob(tree, "..{a,b}") == "..a\n..b");
+  CHECK(glob(tree, "..?") == "..a\n..b");
+  CHECK(glob(tree, "src/.../x") == "src/.../x");
+  CHECK(glob(tree, "src/{,.}.../*") == "src/.../x");
+  CHECK(glob(tree, "..*/*") == "(no matches)");
+}
+
 TEST_CASE("glob: a name with a newline is one name") {
   SearchTools tree;
   touch(tree, "a\nb", 100);
