@@ -95,6 +95,11 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
   if (has_parent_step(*tree))
     return ToolResult::error("glob: the pattern has a .. in it; name the directory as path");
   const auto [directories, rest] = split_literal_directories(pattern);
+  if (!directories.starts_with('/') && may_be_absolute(*tree)) {
+    return ToolResult::error(
+        "glob: the pattern has an absolute path in braces; begin with what its paths share, as in "
+        "/a/{b,c}/*, or call glob for each");
+  }
   if (pattern.ends_with('/'))
     return ToolResult::error("glob: only files are found; write " + pattern + "** for all in a directory");
   const auto compiled = GlobPattern::compile(rest);

@@ -186,6 +186,13 @@ unsigned follow_dots(const Sequence& sequence, unsigned so_far, bool& found) {
   return so_far;
 }
 
+// Whether the braces have a choice that leaves nothing of it.
+bool can_be_empty(const Sequence& sequence) {
+  return std::ranges::all_of(sequence, [](const GlobNode& node) {
+    return node.kind == Kind::choice && std::ranges::any_of(node.choices, can_be_empty);
+  });
+}
+
 // Up to the first wildcard.
 std::size_t literal_length(std::string_view pattern) {
   std::size_t at = 0;
@@ -229,6 +236,15 @@ bool has_parent_step(const std::vector<GlobNode>& glob) {
   bool found = false;
   const unsigned last = follow_dots(glob, kNothing, found);
   return found || (last & kTwoDots) != 0;
+}
+
+bool may_be_absolute(const std::vector<GlobNode>& glob) {
+  for (const GlobNode& node : glob) {
+    if (node.kind != Kind::choice) return is_slash(node);
+    if (std::ranges::any_of(node.choices, may_be_absolute)) return true;
+    if (std::ranges::none_of(node.choices, can_be_empty)) return false;
+  }
+  return false;
 }
 
 std::optional<std::string> literal_path(std::string_view pattern) {

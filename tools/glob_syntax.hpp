@@ -33,6 +33,9 @@ std::expected<std::vector<GlobNode>, std::string> parse_glob(std::string_view pa
 /// Whether a component is "..", in any choice of the braces.
 bool has_parent_step(const std::vector<GlobNode>& glob);
 
+/// Whether it begins with a slash, in any choice of the braces.
+bool may_be_absolute(const std::vector<GlobNode>& glob);
+
 /// The path that a pattern without wildcards names, without escapes; none if it has wildcards.
 std::optional<std::string> literal_path(std::string_view pattern);
 

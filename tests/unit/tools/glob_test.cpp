@@ -153,6 +153,27 @@ TEST_CASE("glob: a step .. is refused however it is written, and nothing else") 
   CHECK(glob(tree, "..*/*") == "(no matches)");
 }
 
+TEST_CASE("glob: an absolute path that braces begin is refused, with what to write") {
+  SearchTools tree;
+  for (const char* path : {"src/a", "lib/a"}) touch(tree, path, 100);
+  const std::string in_root = "{" + tree.root + "/src,";
+  const std::string patterns[] = {"{/tmp/a,/etc}/*", in_root + "/etc}/*",  in_root + tree.root + "/lib}/*",
+                                  "{,/etc}/*",       "{src,{/etc,lib}}/*", "{,}{,x}/etc/*",
+                                  "{\\/etc,a}/*"};
+  for (const auto& pattern : patterns) {
+    CHECK_MESSAGE(
+        glob(tree, pattern) ==
+            "error: glob: the pattern has an absolute path in braces; begin with what its paths share, "
+            "as in /a/{b,c}/*, or call glob for each",
+        pattern);
+  }
+  CHECK(glob(tree, tree.root + "/{src,lib}/*") == "lib/a\nsrc/a");
+  CHECK(glob(tree, "{src,lib}{/a,/b}") == "lib/a\nsrc/a");
+  CHECK(glob(tree, "src{/a,/b}") == "src/a");
+  CHECK(glob(tree, "{,src/}a").starts_with("src/a"));
+  CHECK(glob(tree, "{*,x}/a") == "lib/a\nsrc/a");
+}
+
 TEST_CASE("glob: a name with a newline is one name") {
   SearchTools tree;
   touch(tree, "a\nb", 100);
