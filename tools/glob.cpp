@@ -1,5 +1,6 @@
 #include "tools/glob.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -46,6 +47,10 @@ std::string start_of(std::string_view path, std::string_view directories) {
   if (path != "." && !directories.starts_with('/')) from = path;
   if (!from.empty() && !from.ends_with('/')) from += '/';
   return from += directories;
+}
+
+bool is_directory(const Workspace& workspace, const std::string& path) {
+  return workspace.open_file(path, O_PATH | O_DIRECTORY).has_value();
 }
 
 std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_view pattern) {
@@ -105,6 +110,11 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
   const auto compiled = GlobPattern::compile(rest);
   if (!compiled) return ToolResult::error("glob: " + compiled.error());
   if (path.empty()) return ToolResult::error("glob: " + empty_path_error().text);
+  const auto literal = literal_path(pattern);
+  if (literal && is_directory(*options_.workspace, start_of(path, *literal))) {
+    return ToolResult::text(
+        fmt::format("(no matches)\n[{0} is a directory; {0}/** lists its files]", pattern));
+  }
   const std::string from = start_of(path, directories);
   const auto place = open_search_place(options_, from);
   if (!place) {

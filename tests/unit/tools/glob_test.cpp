@@ -120,6 +120,32 @@ TEST_CASE("glob: no match, and what may help") {
   CHECK(glob(tree, "lib/*.c").starts_with("(no matches: "));
 }
 
+TEST_CASE("glob: a pattern that names a directory says so, and how to list its files") {
+  SearchTools tree;
+  const sandbox_worker::testing::TempDir other;
+  const auto second = fs::canonical(other.path()).string();
+  REQUIRE(tree.workspace.add_root(second));
+  for (const char* path : {"src/lib/a.c", "d[1]/a"}) tree.write(path, "");
+  CHECK(::symlink("src", (tree.root + "/link").c_str()) == 0);
+  const auto note = [](const std::string& pattern) {
+    return "(no matches)\n[" + pattern + " is a directory; " + pattern + "/** lists its files]";
+  };
+  for (const char* pattern : {"src", "src/lib", "link", "link/lib", "d\\[1]", "src/.", "."})
+    CHECK_MESSAGE(glob(tree, pattern) == note(pattern), pattern);
+  CHECK(glob(tree, "lib", "src") == note("lib"));
+  CHECK(glob(tree, "./src//lib") == note("src/lib"));
+  CHECK(glob(tree, tree.root + "/src", "src") == note("src"));
+  CHECK(glob(tree, tree.root) == tree.relative(note(tree.root)));
+  CHECK(glob(tree, tree.root, "missing") == tree.relative(note(tree.root)));
+  CHECK(glob(tree, second) == note(second));
+  CHECK(glob(tree, tree.root + "/**") == glob(tree, "**"));
+  CHECK(glob(tree, "src/lib/**") == "src/lib/a.c");
+  CHECK(glob(tree, "sr[c]").starts_with("(no matches)\n[a pattern without /"));
+  CHECK(glob(tree, "src/a.c") == "(no matches)");
+  CHECK(glob(tree, "/etc").starts_with("error: glob: cannot open /: it is outside"));
+  CHECK(glob(tree, "src", "").starts_with("error: glob: the path is empty"));
+}
+
 TEST_CASE("glob: errors") {
   SearchTools tree;
   tree.write("a", "");
