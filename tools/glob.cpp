@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "tools/deadline.hpp"
@@ -53,19 +54,42 @@ bool is_directory(const Workspace& workspace, const std::string& path) {
   return workspace.open_file(path, O_PATH | O_DIRECTORY).has_value();
 }
 
-std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_view pattern) {
+/// `pattern` with escapes in what precedes its first other wildcard, if that has brackets and something of
+/// this name is there.
+std::optional<std::string> with_literal_brackets(const Workspace& workspace, std::string_view path,
+                                                 std::string_view pattern) {
+  const auto wild = pattern.find_first_of("*?{\\");
+  const bool whole = wild == std::string_view::npos;
+  const auto end = whole ? pattern.size() : pattern.rfind('/', wild);
+  if (end == std::string_view::npos) return std::nullopt;
+  const auto name = pattern.substr(0, end);
+  if (name.find('[') == std::string_view::npos) return std::nullopt;
+  if (!workspace.open_file(start_of(path, name), whole ? O_PATH : O_PATH | O_DIRECTORY)) return std::nullopt;
+  std::string escaped;
+  for (const char c : name) {
+    if (c == '[' || c == ']') escaped += '\\';
+    escaped += c;
+  }
+  return escaped.append(pattern.substr(end));
+}
+
+/// What may help when `pattern` has found nothing in `path`.
+std::string advice_for(const Workspace& workspace, std::string_view path, std::string_view pattern) {
+  if (const auto meant = with_literal_brackets(workspace, path, pattern)) {
+    return fmt::format("[write {} for that very name: [ and ] hold a choice of characters]\n", *meant);
+  }
+  if (pattern.find('/') != std::string_view::npos) return {};
+  return fmt::format("[a pattern without / is looked for in the directory itself; **/{} also below it]\n",
+                     pattern);
+}
+
+std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_view advice) {
   std::string text;
   for (const auto& hit : hits.newest) {
     append_valid_utf8(text, shown_path(place.below(hit.path)));
     text += '\n';
   }
-  if (hits.total == 0) {
-    text = "(no matches)\n";
-    if (pattern.find('/') == std::string_view::npos) {
-      text += fmt::format(
-          "[a pattern without / is looked for in the directory itself; **/{} also below it]\n", pattern);
-    }
-  }
+  if (hits.total == 0) text = fmt::format("(no matches)\n{}", advice);
   if (hits.total > hits.newest.size()) {
     text += fmt::format("[{} not shown: only the {} newest are; narrow the pattern or the path]\n",
                         counted(hits.total - hits.newest.size(), "more matching file", "more matching files"),
@@ -128,7 +152,8 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
     return ToolResult::error("glob: " + from + " is a file; the path is where to look, a directory");
   const GlobHits hits =
       glob(*compiled, literal_path(rest).has_value(), *place, *options_.workspace, deadline, kMaxShown);
-  return with_deadline_note("glob", text_of(hits, *place, pattern), deadline, options_.limits.search_timeout);
+  const auto advice = hits.total == 0 ? advice_for(*options_.workspace, path, pattern) : std::string();
+  return with_deadline_note("glob", text_of(hits, *place, advice), deadline, options_.limits.search_timeout);
 }
 
 }  // namespace sandbox_worker::tools

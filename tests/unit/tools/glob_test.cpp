@@ -146,6 +146,37 @@ TEST_CASE("glob: a pattern that names a directory says so, and how to list its f
   CHECK(glob(tree, "src", "").starts_with("error: glob: the path is empty"));
 }
 
+TEST_CASE("glob: brackets in a name that is there are told from those that stand for a character") {
+  SearchTools tree;
+  for (const char* path :
+       {"app/[slug]/page.tsx", "app/[[...all]]/a-b.ts", "[id].tsx", "one/[ab]/x", "one/a/x"})
+    tree.write(path, "");
+  struct Row {
+    std::string pattern;
+    std::string meant;
+    const char* found;
+  };
+  const Row rows[] = {
+      {"app/[slug]/page.tsx", "app/\\[slug\\]/page.tsx", "app/[slug]/page.tsx"},
+      {"app/[slug]/**/*.[jt]sx", "app/\\[slug\\]/**/*.[jt]sx", "app/[slug]/page.tsx"},
+      {"app/[[...all]]/{a,b}-b.ts", "app/\\[\\[...all\\]\\]/{a,b}-b.ts", "app/[[...all]]/a-b.ts"},
+      {"[id].tsx", "\\[id\\].tsx", "[id].tsx"},
+      {tree.root + "/app/[slug]/*", tree.root + "/app/\\[slug\\]/*", "app/[slug]/page.tsx"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.pattern);
+    CHECK(glob(tree, row.pattern) ==
+          tree.relative("(no matches)\n[write " + row.meant +
+                        " for that very name: [ and ] hold a choice of characters]"));
+    CHECK(glob(tree, row.meant) == row.found);
+  }
+  CHECK(has(glob(tree, "[slug]/*", "app"), "[write \\[slug\\]/* for that very name:"));
+  CHECK(glob(tree, "app/[x]/*") == "(no matches)");
+  CHECK(glob(tree, "app/[slug]/page.tsx/*") == "(no matches)");
+  CHECK(glob(tree, "app/*/[slug]/x") == "(no matches)");
+  CHECK(glob(tree, "one/[ab]/x") == "one/a/x");
+}
+
 TEST_CASE("glob: errors") {
   SearchTools tree;
   tree.write("a", "");
