@@ -18,6 +18,8 @@
 namespace sandbox_worker::tools {
 namespace {
 
+constexpr std::string_view kInterrupted = "interrupted; the file is unchanged";
+
 ToolResult failure(std::string_view text) {
   return ToolResult::error(fmt::format("edit: {}", text));
 }
@@ -36,7 +38,7 @@ std::string answer(const EditInput& input, const EditedText& edited, const Repla
 std::expected<std::string, std::string> content_of(const RegularFile& file, const EditInput& input,
                                                    std::size_t limit, const std::stop_token& stop) {
   auto content = read_up_to(file, limit + 1, stop);
-  if (!content && content.error() == ECANCELED) return std::unexpected("interrupted; the file is unchanged");
+  if (!content && content.error() == ECANCELED) return std::unexpected(std::string(kInterrupted));
   if (!content) return std::unexpected(system_error_text("read", input.file_path, content.error()));
   if (content->size() > limit) {
     const auto words = size_and_limit_words(static_cast<unsigned long long>(file.info.st_size), limit);
@@ -64,7 +66,8 @@ ToolResult edit_file(const FileToolOptions& options, const EditInput& input, con
   if (!content) return failure(content.error());
   const Replacement replacement{
       .old_string = input.old_string, .new_string = input.new_string, .replace_all = input.replace_all};
-  const auto edited = edit_text(*content, replacement, options.limits.max_edit_bytes);
+  const auto edited = edit_text(*content, replacement, options.limits.max_edit_bytes, stop);
+  if (stop.stop_requested()) return failure(kInterrupted);
   if (!edited) return failure(fmt::format("{}: {}", input.file_path, edited.error()));
   const auto replaced = replace_file(*place, input.file_path,
                                      {.bytes = edited->content, .old = &**old, .based_on_old = true}, stop);

@@ -1,43 +1,19 @@
 #include "tools/edit_match.hpp"
 
 #include <fmt/format.h>
-#include <string.h>
 
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
+#include "tools/occurrences.hpp"
 #include "tools/text.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
 
-constexpr std::size_t kMaxShownMatches = 3;
 constexpr std::size_t kMaxShownLine = 200;  // bytes
 constexpr std::size_t kMaxStarts = 100;     // more than an answer shows
-
-/// memmem is linear also for texts made to be slow, such as a long row of one letter.
-std::size_t find_from(std::string_view text, std::string_view wanted, std::size_t at) {
-  if (at > text.size()) return std::string_view::npos;
-  const void* found = ::memmem(text.data() + at, text.size() - at, wanted.data(), wanted.size());
-  if (found == nullptr) return std::string_view::npos;
-  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
-}
-
-/// A large file can have millions of places: only the first ones are kept.
-struct Places {
-  std::size_t count = 0;
-  std::vector<std::size_t> first;
-};
-
-/// Occurrences that don't overlap, or (`step` 1) all.
-Places find_all(std::string_view text, std::string_view wanted, std::size_t step) {
-  Places places;
-  for (auto at = find_from(text, wanted, 0); at != std::string_view::npos;
-       at = find_from(text, wanted, at + step))
-    if (++places.count <= kMaxShownMatches) places.first.push_back(at);
-  return places;
-}
 
 std::size_t line_at(std::string_view text, std::size_t offset) {
   return 1 + static_cast<std::size_t>(std::ranges::count(text.substr(0, offset), '\n'));
@@ -82,13 +58,13 @@ std::size_t offset_of(std::string_view text, std::string_view unwanted, std::siz
 
 /// "matches with other white space at lines 3-4 and 9"; empty when it doesn't.
 std::string match_without(std::string_view content, std::string_view wanted, std::string_view unwanted,
-                          std::string_view what) {
+                          std::string_view what, const std::stop_token& stop) {
   const auto needle = without(wanted, unwanted);
-  if (needle.empty()) return {};
-  const auto places = find_all(without(content, unwanted), needle, needle.size());
+  if (needle.empty() || stop.stop_requested()) return {};
+  const auto places = find_apart(without(content, unwanted), needle, stop);
   if (places.count == 0) return {};
   std::string where;
-  for (std::size_t i = 0; i < places.first.size(); ++i) {
+  for (std::size_t i = 0; i < places.first.size() && !stop.stop_requested(); ++i) {
     const auto first = line_at(content, offset_of(content, unwanted, places.first[i]));
     const auto last = line_at(content, offset_of(content, unwanted, places.first[i] + needle.size() - 1));
     if (i > 0) where += ", ";
@@ -100,23 +76,39 @@ std::string match_without(std::string_view content, std::string_view wanted, std
       what, where);
 }
 
-/// Whether the text is there as read shows it, with signs for bytes that can't be shown.
-bool matches_as_shown(std::string_view content, std::string_view wanted) {
-  if (!wanted.contains("\uFFFD") && !wanted.contains("\u2400")) return false;
-  return find_from(show_text(std::string(content)).text, wanted, 0) != std::string_view::npos;
+/// The text as read shows it, with signs for bytes that can't be shown.
+std::string as_shown(std::string_view content, const std::stop_token& stop) {
+  constexpr std::size_t kBlock = 1024 * 1024;
+  const auto continues = [&](std::size_t i) {
+    return (static_cast<unsigned char>(content[i]) & 0xC0U) == 0x80U;
+  };
+  std::string shown;
+  while (!content.empty() && !stop.stop_requested()) {
+    auto end = std::min(kBlock, content.size());
+    while (end < content.size() && continues(end)) ++end;  // no character is cut
+    shown += show_text(std::string(content.substr(0, end))).text;
+    content.remove_prefix(end);
+  }
+  return shown;
 }
 
-std::string not_found(std::string_view content, std::string_view wanted) {
-  if (matches_as_shown(content, wanted))
+bool matches_as_shown(std::string_view content, std::string_view wanted, const std::stop_token& stop) {
+  if (!wanted.contains("\uFFFD") && !wanted.contains("\u2400")) return false;
+  return find_from(as_shown(content, stop), wanted, 0, stop) != std::string_view::npos;
+}
+
+std::string not_found(std::string_view content, std::string_view wanted, const std::stop_token& stop) {
+  if (matches_as_shown(content, wanted, stop))
     return "old_string was not found; where read shows \uFFFD or \u2400 the file has other bytes, which "
            "can't "
            "be matched: leave them out of old_string";
-  if (auto text = match_without(content, wanted, "\r", "line endings"); !text.empty()) return text;
-  if (auto text = match_without(content, wanted, " \t\r\n\v\f", "white space"); !text.empty()) return text;
+  if (auto text = match_without(content, wanted, "\r", "line endings", stop); !text.empty()) return text;
+  if (auto text = match_without(content, wanted, " \t\r\n\v\f", "white space", stop); !text.empty())
+    return text;
   return "old_string was not found; read the file again and copy the text exactly";
 }
 
-std::string ambiguous(std::string_view content, const Places& places) {
+std::string ambiguous(std::string_view content, const Occurrences& places) {
   std::string text = fmt::format(
       "old_string was found {} times; add text around it that only one place has, or set "
       "replace_all. First places:",
@@ -128,7 +120,7 @@ std::string ambiguous(std::string_view content, const Places& places) {
 
 std::expected<EditedText, std::string> replace(std::string_view content, std::string_view old_text,
                                                std::string_view new_text, std::size_t count,
-                                               std::size_t max_bytes) {
+                                               std::size_t max_bytes, const std::stop_token& stop) {
   const auto size = content.size() - count * old_text.size() + count * new_text.size();
   if (size > max_bytes) {
     const auto words = size_and_limit_words(size, max_bytes);
@@ -138,7 +130,8 @@ std::expected<EditedText, std::string> replace(std::string_view content, std::st
   edited.content.reserve(size);
   std::size_t at = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const auto start = find_from(content, old_text, at);
+    const auto start = find_from(content, old_text, at, stop);
+    if (start == std::string_view::npos) break;  // asked to stop
     edited.content += content.substr(at, start - at);
     if (edited.starts.size() < kMaxStarts) edited.starts.push_back(edited.content.size());
     edited.content += new_text;
@@ -151,12 +144,12 @@ std::expected<EditedText, std::string> replace(std::string_view content, std::st
 }  // namespace
 
 std::expected<EditedText, std::string> edit_text(std::string_view content, const Replacement& replacement,
-                                                 std::size_t max_bytes) {
+                                                 std::size_t max_bytes, const std::stop_token& stop) {
   std::string old_text(replacement.old_string);
   std::string new_text(replacement.new_string);
   // For one replacement, places that overlap count as two: which one is meant isn't clear.
   const auto find = [&] {
-    return find_all(content, old_text, replacement.replace_all ? old_text.size() : 1);
+    return replacement.replace_all ? find_apart(content, old_text, stop) : find_all(content, old_text, stop);
   };
   // A lone LF would match within a CRLF.
   bool used_crlf =
@@ -168,12 +161,12 @@ std::expected<EditedText, std::string> edit_text(std::string_view content, const
     places = find();
     used_crlf = places.count > 0;
   }
-  if (places.count == 0) return std::unexpected(not_found(content, replacement.old_string));
+  if (places.count == 0) return std::unexpected(not_found(content, replacement.old_string, stop));
   if (places.count > 1 && !replacement.replace_all) return std::unexpected(ambiguous(content, places));
   if (used_crlf) new_text = with_crlf(new_text);
   if (old_text == new_text)
     return std::unexpected("the file has CRLF line endings, and nothing else would change");
-  auto edited = replace(content, old_text, new_text, places.count, max_bytes);
+  auto edited = replace(content, old_text, new_text, places.count, max_bytes, stop);
   if (edited) edited->used_crlf = used_crlf;
   return edited;
 }

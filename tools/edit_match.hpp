@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <expected>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,10 @@ struct EditedText {
 };
 
 /// `content` with one occurrence replaced, or all. Works on bytes; what is elsewhere stays as it is. The
-/// error is the end of a sentence that begins with the file's name: "old_string was found 3 times ...".
+/// error is the end of a sentence that begins with the file's name: "old_string was found 3 times ...". Asked
+/// to stop, it ends soon, and what it gives then means nothing.
 std::expected<EditedText, std::string> edit_text(std::string_view content, const Replacement& replacement,
-                                                 std::size_t max_bytes);
+                                                 std::size_t max_bytes, const std::stop_token& stop);
 
 /// The changed lines with two lines around each, numbered, for the answer; long changes are shortened.
 std::string show_changes(const EditedText& edited);

@@ -38,13 +38,22 @@ std::size_t lines_on(std::string_view text, std::size_t offset, std::size_t line
   return offset;
 }
 
-/// The lines of the change that begins at `start`, with those around it.
-Hunk hunk_at(const EditedText& edited, std::size_t start) {
+/// Where the lines begin that are shown of the change at `start`, with those before it.
+std::size_t hunk_begin(const EditedText& edited, std::size_t start) {
+  return lines_back(edited.content, start, kContext);
+}
+
+std::size_t hunk_end(const EditedText& edited, std::size_t start) {
   const std::string_view text = edited.content;
   // A new text that ends with a line end doesn't reach into the next line.
   const auto last = edited.length > 0 ? start + edited.length - 1 : start;
-  return {.begin = lines_back(text, start, kContext),
-          .end = lines_on(text, std::min(last, text.size()), kContext)};
+  return lines_on(text, std::min(last, text.size()), kContext);
+}
+
+/// Whether the change at `start`, which is behind the ones of `hunk`, is shown together with them. Of a long
+/// line with many changes only the first one is followed back to its begin.
+bool belongs_to(const Hunk& hunk, const EditedText& edited, std::size_t start) {
+  return start < hunk.end || hunk_begin(edited, start) <= hunk.end;
 }
 
 /// Where the first change in a line is, counted from its begin; 0 when there is none.
@@ -86,13 +95,11 @@ std::string show_changes(const EditedText& edited) {
   std::size_t line = 1;
   std::size_t hunks = 0;
   for (std::size_t i = 0; i < edited.starts.size();) {
-    auto hunk = hunk_at(edited, edited.starts[i]);
+    const auto start = edited.starts[i];
+    Hunk hunk{.begin = hunk_begin(edited, start), .end = hunk_end(edited, start)};
     std::size_t next = i + 1;
-    for (; next < edited.starts.size(); ++next) {
-      const auto other = hunk_at(edited, edited.starts[next]);
-      if (other.begin > hunk.end) break;
-      hunk.end = std::max(hunk.end, other.end);
-    }
+    for (; next < edited.starts.size() && belongs_to(hunk, edited, edited.starts[next]); ++next)
+      hunk.end = std::max(hunk.end, hunk_end(edited, edited.starts[next]));
     if (hunks++ == kMaxHunks) return shown + places_left(edited.count - i);
     if (!shown.empty()) shown += "\n   ...";
     line +=

@@ -4,10 +4,15 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <chrono>
+#include <fstream>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/file_tools.hpp"
+#include "tests/support/poll.hpp"
 #include "tools/edit_match.hpp"
 
 using namespace sandbox_worker::tools;
@@ -23,12 +28,20 @@ constexpr std::size_t kMax = 1 << 20;
 std::string edited(std::string_view content, std::string_view old_string, std::string_view new_string,
                    bool all = false) {
   const auto result =
-      edit_text(content, {.old_string = old_string, .new_string = new_string, .replace_all = all}, kMax);
+      edit_text(content, {.old_string = old_string, .new_string = new_string, .replace_all = all}, kMax, {});
   return result ? result->content : "[" + result.error() + "]";
 }
 
 json input(const std::string& path, const std::string& old_string, const std::string& new_string) {
   return {{"file_path", path}, {"old_string", old_string}, {"new_string", new_string}};
+}
+
+/// Bytes that this process has read until now.
+std::size_t bytes_read() {
+  std::string name;
+  std::size_t bytes = 0;
+  std::ifstream("/proc/self/io") >> name >> bytes;
+  return bytes;
 }
 
 }  // namespace
@@ -82,6 +95,8 @@ TEST_CASE("edit: a text with the signs that read shows for other bytes is said n
   CHECK(edited("caf\xE9 x", "caf\uFFFD x", "z") == says);
   CHECK(edited("a\0b"s, "a\u2400b", "z") == says);
   CHECK(edited("caf\uFFFD x", "caf\uFFFD x", "z") == "z");
+  for (std::size_t cut = 0; cut < 8; ++cut)  // wherever in it a block of the file ends
+    CHECK(edited(std::string((1 << 20) - cut, 'a') + "b\u20ac\xE2\x82 x", "b\u20ac\uFFFD x", "z") == says);
 }
 
 TEST_CASE("edit: a CRLF file can be edited with LF strings, and stays one") {
@@ -111,7 +126,7 @@ TEST_CASE("edit: the answer says that LF was taken as CRLF, also at the beginnin
 TEST_CASE("edit: a result over the limit is refused before it is made") {
   const std::string many(1000, 'a');
   const auto result = edit_text(
-      many, {.old_string = "a", .new_string = std::string(1000, 'b'), .replace_all = true}, kMax / 2);
+      many, {.old_string = "a", .new_string = std::string(1000, 'b'), .replace_all = true}, kMax / 2, {});
   REQUIRE_FALSE(result);
   CHECK(result.error() == "it would have 976.6 KiB, over the limit of 512 KiB");
 }
@@ -137,7 +152,7 @@ TEST_CASE("edit: places close to each other are shown together, far ones apart, 
   std::string content;
   for (int i = 1; i <= 100; ++i) content += i % 10 == 0 || i == 11 ? "hit\n" : "x\n";
   const auto result =
-      edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax);
+      edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax, {});
   REQUIRE(result);
   CHECK(result->count == 11);
   CHECK(show_changes(*result).starts_with(
@@ -151,7 +166,7 @@ TEST_CASE("edit: no line is shown twice, however close the places are") {
     std::string content;
     for (int i = 1; i <= 30; ++i) content += i == 10 || i == 10 + gap ? "hit\n" : "x\n";
     const auto result =
-        edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax);
+        edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax, {});
     REQUIRE(result);
     const auto shown = show_changes(*result);
     for (int line = 8; line <= 12; ++line) {
@@ -166,7 +181,7 @@ TEST_CASE("edit: no line is shown twice, however close the places are") {
 TEST_CASE("edit: a long change is shortened in the answer") {
   std::string text;
   for (int i = 0; i < 100; ++i) text += std::string(1000, 'y') + "\n";
-  const auto result = edit_text("x\n", {.old_string = "x\n", .new_string = text}, kMax);
+  const auto result = edit_text("x\n", {.old_string = "x\n", .new_string = text}, kMax, {});
   REQUIRE(result);
   const auto shown = show_changes(*result);
   CHECK(shown.size() < 20'000);
@@ -177,14 +192,14 @@ TEST_CASE("edit: places beyond those that an answer looks at are counted, too") 
   std::string content;
   for (int i = 0; i < 1000; ++i) content += "hit\n";
   const auto result =
-      edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax);
+      edit_text(content, {.old_string = "hit", .new_string = "HIT", .replace_all = true}, kMax, {});
   REQUIRE(result);
   CHECK(show_changes(*result).ends_with("\n    40\tHIT\n… 62 lines more\n… and 900 more places elsewhere"));
 }
 
 TEST_CASE("edit: of a very long line the part around the change is shown") {
   const auto content = std::string(5000, 'a') + "\u20ac needle \u20ac" + std::string(5000, 'b');
-  const auto result = edit_text(content, {.old_string = "needle", .new_string = "thread"}, kMax);
+  const auto result = edit_text(content, {.old_string = "needle", .new_string = "thread"}, kMax, {});
   REQUIRE(result);
   const auto shown = show_changes(*result);
   CHECK(shown.contains("aaa\u20ac thread \u20acbbb"));
@@ -252,4 +267,42 @@ TEST_CASE("edit: edits of one file by several lanes at once all take effect") {
   std::string expected;
   for (int i = 0; i < 50; ++i) expected += fmt::format("[{}]\n", i);
   CHECK(tools.dir.read("f") == expected);
+}
+
+TEST_CASE("edit: a large file and text that are made to be slow are told as soon as others") {
+  const auto begin = std::chrono::steady_clock::now();
+  constexpr std::size_t kSize = 8'000'000;
+  const std::string row(kSize, '0');
+  const std::string part(50'000, '0');
+  CHECK(edited(row, part, "x").starts_with("[old_string was found 7950001 times;"));
+  CHECK(edited(row, part + "1", "x").starts_with("[old_string was not found; read the file again"));
+  CHECK(edited(row, "\r\n" + part, "x").contains("with other white space it matches at line 1, line 1, "));
+  const std::string spaces(kSize, ' ');
+  CHECK(edited(spaces, std::string(50'000, '\t'), "x").starts_with("[old_string was not found; read the"));
+  CHECK(edited(spaces, " x", "y").starts_with("[old_string was not found; read the"));
+  // A hundred changes at the end of one line.
+  const auto changed = edit_text(row + std::string(100, '1'),
+                                 {.old_string = "1", .new_string = "2", .replace_all = true}, 2 * kSize, {});
+  REQUIRE(changed);
+  CHECK(show_changes(*changed).contains("00222"));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+}
+
+TEST_CASE("edit: a stop while the text is searched ends the call") {
+  FileTools tools;
+  constexpr std::size_t kSize = std::size_t{64} << 20;
+  tools.options.limits.max_edit_bytes = kSize;
+  tools.dir.write("f", std::string(kSize, '0'));
+  std::stop_source stop;
+  std::string text;
+  const auto before = bytes_read();
+  std::jthread call([&] {
+    const EditInput one_place{.file_path = "f", .old_string = "0", .new_string = "1"};
+    text = text_of(edit_file(tools.options, one_place, stop.get_token()));
+  });
+  const bool is_read = poll(std::chrono::seconds(20), [&] { return bytes_read() - before >= kSize; });
+  stop.request_stop();
+  call.join();
+  CHECK(is_read);
+  CHECK(text == "error: edit: interrupted; the file is unchanged");
 }
