@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "tools/occurrences.hpp"
 #include "tools/text.hpp"
+#include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -42,31 +42,56 @@ std::string with_crlf(std::string_view text) {
   return result;
 }
 
-std::string without(std::string_view text, std::string_view unwanted) {
+/// Tells how many bytes of what a comparison leaves out begin at an offset.
+using LeftOut = std::size_t (*)(std::string_view text, std::size_t at);
+
+std::size_t carriage_return_at(std::string_view text, std::size_t at) {
+  return text[at] == '\r' ? 1 : 0;
+}
+
+/// Also the spaces of Unicode (Zs): a no-break space looks like any other, and is written as one.
+std::size_t white_space_at(std::string_view text, std::size_t at) {
+  const auto [c, length] = utf8_step(text, at);
+  const bool is_ascii = c == ' ' || (c >= '\t' && c <= '\r');
+  const bool is_other =
+      c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x202F || c == 0x205F || c == 0x3000;
+  return is_ascii || is_other ? length : 0;
+}
+
+std::string without(std::string_view text, LeftOut left_out) {
   std::string result;
   result.reserve(text.size());
-  std::ranges::copy_if(text, std::back_inserter(result), [&](char c) { return !unwanted.contains(c); });
+  for (std::size_t at = 0; at < text.size();) {
+    const auto length = left_out(text, at);
+    if (length == 0) result += text[at];
+    at += std::max(length, std::size_t{1});
+  }
   return result;
 }
 
-/// Offset in `text` of the byte that is the `index`-th in without(text, unwanted).
-std::size_t offset_of(std::string_view text, std::string_view unwanted, std::size_t index) {
-  for (std::size_t i = 0; i < text.size(); ++i)
-    if (!unwanted.contains(text[i]) && index-- == 0) return i;
-  return text.size();
+/// The line of the byte in `text` that is the `index`-th in without(text, left_out).
+std::size_t line_of(std::string_view text, LeftOut left_out, std::size_t index) {
+  std::size_t line = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto length = left_out(text, at);
+    if (length == 0 && index-- == 0) break;
+    if (text[at] == '\n') ++line;
+    at += std::max(length, std::size_t{1});
+  }
+  return line;
 }
 
 /// "matches with other white space at lines 3-4 and 9"; empty when it doesn't.
-std::string match_without(std::string_view content, std::string_view wanted, std::string_view unwanted,
+std::string match_without(std::string_view content, std::string_view wanted, LeftOut left_out,
                           std::string_view what, const std::stop_token& stop) {
-  const auto needle = without(wanted, unwanted);
+  const auto needle = without(wanted, left_out);
   if (needle.empty() || stop.stop_requested()) return {};
-  const auto places = find_apart(without(content, unwanted), needle, stop);
+  const auto places = find_apart(without(content, left_out), needle, stop);
   if (places.count == 0) return {};
   std::string where;
   for (std::size_t i = 0; i < places.first.size() && !stop.stop_requested(); ++i) {
-    const auto first = line_at(content, offset_of(content, unwanted, places.first[i]));
-    const auto last = line_at(content, offset_of(content, unwanted, places.first[i] + needle.size() - 1));
+    const auto first = line_of(content, left_out, places.first[i]);
+    const auto last = line_of(content, left_out, places.first[i] + needle.size() - 1);
     if (i > 0) where += ", ";
     where += first == last ? fmt::format("line {}", first) : fmt::format("lines {}-{}", first, last);
   }
@@ -102,8 +127,9 @@ std::string not_found(std::string_view content, std::string_view wanted, const s
     return "old_string was not found; where read shows \uFFFD or \u2400 the file has other bytes, which "
            "can't "
            "be matched: leave them out of old_string";
-  if (auto text = match_without(content, wanted, "\r", "line endings", stop); !text.empty()) return text;
-  if (auto text = match_without(content, wanted, " \t\r\n\v\f", "white space", stop); !text.empty())
+  if (auto text = match_without(content, wanted, carriage_return_at, "line endings", stop); !text.empty())
+    return text;
+  if (auto text = match_without(content, wanted, white_space_at, "white space", stop); !text.empty())
     return text;
   return "old_string was not found; read the file again and copy the text exactly";
 }

@@ -88,6 +88,24 @@ TEST_CASE("edit: a text that isn't found says whether it is there with other whi
         "[old_string was not found; read the file again and copy the text exactly]");
 }
 
+TEST_CASE("edit: a no-break space and Unicode's other spaces are white space") {
+  for (const char* space : {"\u00A0", "\u1680", "\u2000", "\u2007", "\u200A", "\u202F", "\u205F", "\u3000"}) {
+    CAPTURE(space);
+    const std::string says =
+        "[old_string was not found; with other white space it matches at lines 2-3: read that part again and "
+        "copy it exactly]";
+    CHECK(edited(fmt::format("x\na{0}b{0}\n{0}c\n", space), "a b\nc", "z") == says);
+    CHECK(edited("x\na b\nc\n", fmt::format("a{}b\nc", space), "z") == says);
+  }
+  for (const char* no_space : {"\u00A1", "\u200B", "\uFEFF", "\xA0", "\xC2", "\xE3\x80"}) {
+    CAPTURE(no_space);
+    CHECK(edited(fmt::format("a{}b", no_space), "a b", "z") ==
+          "[old_string was not found; read the file again and copy the text exactly]");
+  }
+  CHECK(edited("abc", "\u00A0", "z") ==
+        "[old_string was not found; read the file again and copy the text exactly]");
+}
+
 TEST_CASE("edit: a text with the signs that read shows for other bytes is said not to match them") {
   const char* says =
       "[old_string was not found; where read shows \uFFFD or \u2400 the file has other bytes, which can't be "
