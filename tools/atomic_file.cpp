@@ -68,6 +68,13 @@ class TemporaryFile {
   UniqueFd fd_;
 };
 
+/// In such a directory a temporary file could be made, but neither renamed nor removed.
+bool is_append_only(int directory) {
+  struct statx status{};
+  return ::statx(directory, "", AT_EMPTY_PATH, 0, &status) == 0 &&
+         (status.stx_attributes & STATX_ATTR_APPEND) != 0;
+}
+
 /// Access lists, capabilities, labels and user attributes; one that may not be set here is left out.
 void copy_attributes(int from, int to) {
   const auto length = ::flistxattr(from, nullptr, 0);
@@ -132,6 +139,7 @@ std::expected<ReplacedFile, PathError> replace_file(const ResolvedPath& place, s
   if (content.old != nullptr &&
       ::faccessat(parent, place.name.c_str(), W_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) != 0)
     return failed(errno);
+  if (is_append_only(parent)) return std::unexpected(append_only_error(path));
 
   ReplacedFile replaced;
   TemporaryFile temporary(parent);

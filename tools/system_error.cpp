@@ -49,6 +49,10 @@ constexpr std::array kWordings = {
 constexpr Wording kWouldWait{EAGAIN, "it has nothing to read now, and would make the reader wait",
                              "use bash, with a time limit"};
 
+std::string only_in_place(std::string_view path, std::string_view why) {
+  return fmt::format("cannot write {}: {}, or write it in place with bash: cat >", path, why);
+}
+
 }  // namespace
 
 std::string system_error_text(std::string_view operation, std::string_view path, int error) {
@@ -96,10 +100,7 @@ PathError not_regular_error(std::string_view path, mode_t mode) {
 }
 
 PathError cannot_create_error(std::string_view path, int error) {
-  const auto with = [&](std::string_view why) {
-    return PathError{error,
-                     fmt::format("cannot write {}: {}, or write it in place with bash: cat >", path, why)};
-  };
+  const auto with = [&](std::string_view why) { return PathError{error, only_in_place(path, why)}; };
   if (error == EACCES || error == EPERM)
     return with("no permission to make files in its directory; see ls -ld");
   // The directory is there, or the file could not have been resolved.
@@ -107,6 +108,12 @@ PathError cannot_create_error(std::string_view path, int error) {
     return with(
         "no files can be made in its directory, which was removed or is one like /proc; check the path");
   return path_error("write", path, error);
+}
+
+PathError append_only_error(std::string_view path) {
+  return {.error = EPERM,
+          .text = only_in_place(
+              path, "its directory is append-only, so that no file can take its place; see lsattr -d")};
 }
 
 PathError read_only_error(std::string_view path) {

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/support/append_only.hpp"
 #include "tests/support/file_tools.hpp"
 #include "tests/support/left_out.hpp"
 
@@ -190,6 +191,27 @@ TEST_CASE("write: a full and a read-only file system") {
             .starts_with("error: write: cannot open mnt/d/f: the file system is read-only"));
   CHECK(tools.dir.list() == "mnt mnt/f");
   ::umount2(mounted.c_str(), MNT_DETACH);
+}
+
+TEST_CASE("write: in an append-only directory no file is made that couldn't be removed again") {
+  FileTools tools;
+  tools.dir.write("d/f", "old");
+  {
+    const AppendOnly directory(tools.dir / "d");
+    if (!directory) {
+      leave_out("ATTRIBUTES");
+      return;
+    }
+    for (const std::string path : {"d/f", "d/new"})
+      CHECK(write(tools, path, "new") ==
+            "error: write: cannot write " + path +
+                ": its directory is append-only, so that no file can take its place; see lsattr -d, or write "
+                "it in place with bash: cat >");
+    CHECK(tools.edit({{"file_path", "d/f"}, {"old_string", "old"}, {"new_string", "new"}})
+              .starts_with("error: edit: cannot write d/f: its directory is append-only"));
+  }
+  CHECK(tools.dir.list() == "d d/f");
+  CHECK(tools.dir.read("d/f") == "old");
 }
 
 TEST_CASE("write: one that fails leaves none of the directories that it made") {
