@@ -1,6 +1,9 @@
 #include "worker/command_line.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <cstring>
 #include <expected>
 #include <string>
@@ -16,6 +19,9 @@ namespace sandbox_worker::worker {
 namespace {
 
 constexpr std::string_view kNoPolling = "polling the queue isn't there yet: 'run' serves one claimed item";
+
+/// One more than any command has: a word too many is told with that command's usage.
+constexpr std::size_t kMaxWords = 5;
 
 /// The words before the flags; the public CLI's `beta:worker` may stand first (wire.md#start).
 struct Words {
@@ -65,7 +71,11 @@ Command parse_command(int argc, char** argv, const Environment& environment) {
   CLI::App app{"", "sandbox-worker"};
   app.set_version_flag("--version", "sandbox-worker " SANDBOX_WORKER_VERSION);
   std::vector<std::string> words;
-  app.add_option("words", words, "")->group("");
+  // Each is an argument of its own: in those that can be given several times, CLI11 takes "[...]" apart.
+  for (std::size_t i = 0; i < kMaxWords; ++i)
+    app.add_option_function<std::string>(fmt::format("word{}", i),
+                                         [&words](const std::string& word) { words.push_back(word); })
+        ->group("");
   Settings::Flags given;
   for (const Option& option : option_table()) {
     std::string flag(option.flag);

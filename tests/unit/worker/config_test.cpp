@@ -508,6 +508,23 @@ TEST_CASE("config: a tool is run without any session") {
   CHECK(has(complaint({}, {"tool", "bash"}), "usage"));
 }
 
+TEST_CASE("config: a tool's input is taken as it is, also where it looks like a list or nothing at all") {
+  for (const std::string input :
+       {"[]", "[1,2]", R"(["a"])", R"([{"command":"x"}])", "{}", "%%", "", "-5", "[", "]"}) {
+    CAPTURE(input);
+    const auto command = Arguments({"beta:worker", "tool", "bash", input}).parse({});
+    const auto* tool = std::get_if<ToolCommand>(&command);
+    REQUIRE(tool);
+    CHECK(tool->name == "bash");
+    CHECK(tool->input == input);
+  }
+  CHECK(has(complaint({}, {"[tool]", "bash", "{}"}), "the only commands are 'run' and 'tool'"));
+  CHECK(has(complaint({}, {"{}"}), "the only commands are 'run' and 'tool'"));
+  CHECK(has(complaint({}, {"tool", "bash", "{}", "[]"}), "usage"));
+  CHECK(has(complaint({}, {"beta:worker", "tool", "bash", "{}", "{}"}), "usage"));
+  CHECK(has(complaint({}, {"beta:worker", "tool", "bash", "{}", "{}", "{}"}), "can't be understood"));
+}
+
 TEST_CASE("config: of a variable that is set twice, the first counts, as getenv has it") {
   const char* const block[] = {"A=1", "A=2", "B=x=y", "broken", "C=", nullptr};
   CHECK(environment_of(block) == Environment{{"A", "1"}, {"B", "x=y"}, {"C", ""}});
