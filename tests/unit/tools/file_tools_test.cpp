@@ -61,12 +61,13 @@ TEST_CASE("file tools: while components are swapped for links, nothing outside i
   tools.dir.link("evil_dir", outside.path().string());
   tools.dir.link("evil_file", outside / "f");
   std::atomic<bool> done = false;
+  int swaps = 0;
   std::jthread attacker([&] {
     const UniqueFd root(::open(tools.dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd a(::openat(root.get(), "a", O_PATH | O_DIRECTORY | O_CLOEXEC));  // whatever name it has
-    for (int i = 0; i < 50'000; ++i) {
-      ::renameat2(root.get(), "a", root.get(), "evil_dir", RENAME_EXCHANGE);
-      ::renameat2(a.get(), "f", root.get(), "evil_file", RENAME_EXCHANGE);
+    for (int i = 0; i < 100'000; ++i) {  // every other swap puts a link there
+      if (::renameat2(root.get(), "a", root.get(), "evil_dir", RENAME_EXCHANGE) == 0) ++swaps;
+      if (::renameat2(a.get(), "f", root.get(), "evil_file", RENAME_EXCHANGE) == 0) ++swaps;
     }
     done = true;
   });
@@ -84,6 +85,7 @@ TEST_CASE("file tools: while components are swapped for links, nothing outside i
   }
   attacker.join();
   CHECK(rounds > 0);
+  CHECK(swaps == 200'000);
   CHECK_FALSE(leaked);
   CHECK(outside.read("f") == "OUTSIDE");
   CHECK(outside.read("b/f") == "OUTSIDE");
