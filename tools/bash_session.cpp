@@ -59,7 +59,7 @@ constexpr auto kRestoreLimit = std::chrono::seconds(5);
 constexpr std::uint64_t kLateShare = kMaxResultCodePoints / 5;
 
 /// A background job that hasn't become its program yet looks like the shell. It gets a moment for that, and
-/// what was asked to end for doing so.
+/// so does what got a signal that it may survive, to end.
 constexpr auto kJobStart = milliseconds(25);
 
 /// What was killed is gone soon, but not at once on a busy machine. Until then it would count as a job, and a
@@ -181,6 +181,8 @@ void BashSession::abandon() {
 
 asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds limit, std::string note) {
   const auto deadline = Clock::now() + limit;
+  asked_.clear();
+  killed_.clear();
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
   pipe_->drain();
   const auto late = std::exchange(late_, nullptr);
@@ -276,8 +278,7 @@ asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
       const milliseconds step = hurry ? kInterruptStep : foreground.reached_any() ? kTimeoutStep : kGoesOn;
       if (Clock::now() - begun >= step) break;
       if (foreground.went_on() && Clock::now() - first >= kGoesOn) {
-        ::kill(shell_->pid(), SIGSTOP);  // or it would start the next one meanwhile
-        foreground.signal(SIGKILL);
+        foreground.kill_with_stopped_shell();
         finish(Kind::stuck, 0);
         break;
       }
@@ -362,6 +363,8 @@ asio::awaitable<void> BashSession::close() {
   if (group_) group_->remove();
   group_.reset();
   jobs_ = Jobs();
+  asked_.clear();
+  killed_.clear();
   ended_idle_ = false;  // it was asked to
   co_await asio::this_coro::throw_if_cancelled(throwing);
 }

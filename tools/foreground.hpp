@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <set>
 #include <vector>
 
@@ -9,6 +10,18 @@
 #include "tools/process_table.hpp"
 
 namespace sandbox_worker::tools {
+
+/// What is known of a child of the shell at one moment.
+struct ChildFacts {
+  bool read_by_shell = false;  // the shell has its output open: a command substitution, mostly
+  bool shell_waits = false;    // for a child, and so starts nothing newer
+  bool in_newest = false;      // it is the newest child, or prints into it, maybe by way of others
+  bool no_job = false;         // the newest and what prints into it, by their signals or input
+};
+
+enum class ChildPlace { foreground, background, unknown };
+
+ChildPlace place_of(const ChildFacts& child);
 
 /// What a running call has in the foreground: children of the shell and what is below them, but no background
 /// jobs. Looked up anew for each signal, as the shell goes on to its next command when one has ended.
@@ -22,6 +35,10 @@ class Foreground {
   /// be the shell's own. A program that has taken the shell's place (`exec`) gets the signal itself.
   void signal(int number);
 
+  /// Stops the shell, so that it starts nothing more, and kills what it has in the foreground. It is to be
+  /// ended then.
+  void kill_with_stopped_shell();
+
   /// Whether anybody got the last signal.
   bool reached_any() const noexcept { return !signalled_.empty(); }
 
@@ -33,8 +50,14 @@ class Foreground {
   const std::vector<ProcessInfo>& killed() const noexcept { return killed_; }
 
  private:
+  struct Newest;
   std::vector<ProcessInfo> children_of_call() const;
-  std::vector<pid_t> find();
+  bool is_settled(const ProcessInfo& child) const;
+  Newest newest_of(const std::vector<ProcessInfo>& children) const;
+  bool is_foreground(pid_t child, const ChildFacts& facts);
+  bool is_newest(pid_t child) const;
+  ChildFacts facts_of(pid_t child, const Newest& newest, bool replaced) const;
+  std::vector<pid_t> find(bool replaced);
   void send(pid_t pid);
 
   const pid_t shell_;
@@ -43,8 +66,9 @@ class Foreground {
   std::set<pid_t> signalled_;  // children, with number_; the shell where it was replaced
   std::set<pid_t> first_;      // children at the first signal, jobs too
   bool went_on_ = false;
-  std::set<pid_t> young_;       // just forked when they were first seen
-  std::set<pid_t> background_;  // jobs of this call
+  bool shell_stopped_ = false;
+  std::set<pid_t> seen_;  // children, by an earlier look
+  std::map<pid_t, ChildPlace> decided_;
   std::vector<ProcessInfo> asked_;
   std::vector<ProcessInfo> killed_;
 };

@@ -18,7 +18,7 @@ class Jobs {
  public:
   struct Job {
     pid_t pid = 0;
-    std::string command;  // empty: a part of the shell itself
+    std::string command;  // empty: a part of the shell itself, or not set yet
   };
   struct Look {
     std::vector<Job> fresh;  // not remembered yet

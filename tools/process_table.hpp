@@ -56,8 +56,8 @@ class ChildList {
 /// Whether it ignores SIGINT and SIGQUIT, as bash has its background jobs do.
 bool ignores_keyboard_signals(pid_t pid);
 
-/// Whether its standard input is what a command gets from us, and bash gives no background job: /dev/null,
-/// open for writing too.
+/// Whether its standard input is what a command gets from us: /dev/null, open for writing too. A background
+/// job has that only as the first of a pipeline.
 bool has_foreground_input(pid_t pid);
 
 bool has_descriptor(pid_t pid, int fd);

@@ -226,6 +226,41 @@ TEST_CASE("bash: a job stays whatever its input is, when the shell waits for it 
   }
 }
 
+TEST_CASE("bash: a pipeline in the background stays, whatever the shell does") {
+  for (const std::string then :
+       {"sleep 0.2; while :; do sleep 1000; done", "wait", "while :; do :; done",
+        "perl -e '$SIG{INT} = sub {}; sleep 1; sleep 1000'", "sleep 1001 </dev/null"}) {
+    CAPTURE(then);
+    Lane lane;
+    const auto answer = lane.call(
+        {{"command", "sleep 1002 | cat & echo $! >cat; jobs -p >sleep; " + then}, {"timeout_ms", 300}});
+    CAPTURE(answer.text);
+    CHECK(contains(answer.text, "[timed out after 300 ms"));
+    CHECK(runs(lane.pid_in("cat")));
+    CHECK(runs(lane.pid_in("sleep")));
+  }
+}
+
+TEST_CASE("bash: all of a pipeline in the foreground is stopped if something in it hears of it") {
+  Lane lane;
+  const auto answer = lane.call(
+      {{"command", "v=kept; (trap '' INT QUIT; exec sleep 1000) </dev/null | cat"}, {"timeout_ms", 300}});
+  CAPTURE(answer.text);
+  CHECK_FALSE(contains(answer.text, "still running"));
+  CHECK(lane.text("echo $v") == "kept\n");
+}
+
+TEST_CASE("bash: children of a program that has taken the shell's place are stopped with it") {
+  Lane lane;
+  const auto answer = lane.call_cancelled_at(
+      "child", {{"command",
+                 "exec perl -e '$SIG{INT} = $SIG{TERM} = \"IGNORE\"; if (!fork) { exec \"sh\", \"-c\", "
+                 "\"echo \\$\\$ >child; exec sleep 1000\" } sleep 1000'"}});
+  CAPTURE(answer.text);
+  CHECK_FALSE(contains(answer.text, "still running"));
+  CHECK_FALSE(runs(lane.pid_in("child")));
+}
+
 TEST_CASE("bash: a program that waits in system(3) is in the foreground wherever its input comes from") {
   for (const char* command :
        {"perl -e 'system(\"sleep 1000; true\")'", "perl -e 'system(\"sleep 1000; true\")' <file",
