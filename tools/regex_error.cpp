@@ -30,7 +30,6 @@ constexpr Advice kAdvice[] = {
     {"(?P>", "recursion is not supported"},
     {"(?R", "recursion is not supported"},
     {"(?|", "write (?:…); which group matched makes no difference here"},
-    {"(?x", "(?x) is not supported; write the pattern without blanks and comments"},
     {"\\Z", "write \\z for the end of the text, or $ for the end of a line"},
     {"\\K", "\\K is not supported; match the whole text"},
     {"\\h", "write [ \\t] for horizontal space"},
@@ -56,10 +55,19 @@ std::string_view advice_for_reason(std::string_view reason) {
   return {};
 }
 
+// "(?x)", "(?i-x:"
+bool sets_extended(std::string_view part) {
+  if (!part.starts_with("(?")) return false;
+  const auto flags = part.substr(2, part.find_first_not_of("imsUx-", 2) - 2);
+  return flags.contains('x');
+}
+
 std::string_view advice_for(std::string_view part) {
   if (part.size() > 1 && part[0] == '\\' && std::isdigit(static_cast<unsigned char>(part[1]))) {
     return "back-references are not supported; write the repeated text out, or search for the first part";
   }
+  if (sets_extended(part))
+    return "the flag x is not supported; write the pattern without blanks and comments";
   for (const auto& advice : kAdvice) {
     if (part.starts_with(advice.part)) return advice.text;
   }
@@ -80,8 +88,7 @@ bool is_inverted(std::string_view repetition) {
 
 std::string regex_too_large_text() {
   return "the pattern is too large, with its repetitions multiplied: it needs more time or memory than a "
-         "search may "
-         "use; use a shorter one";
+         "search may use; use a shorter one";
 }
 
 std::string regex_error_text(std::string_view pattern, std::string_view reason, std::string_view part) {
@@ -117,10 +124,8 @@ std::string_view no_match_advice(std::string_view pattern) {
     if (pattern[at] == '<' || pattern[at] == '>')
       return "\\< and \\> are the characters themselves here; write \\b for the edge of a word";
     if (pattern[at] == '|') return "\\| is the character itself here; write | for alternatives";
-    if (beyond_ascii && std::string_view("bBwWdDsS").find(pattern[at]) != std::string_view::npos)
-      return "\\b, \\w, \\d and \\s know ASCII only; write [\\pL\\pN_] for \\w, and beside other letters "
-             "leave \\b "
-             "out";
+    if (beyond_ascii && std::string_view("bBwW").contains(pattern[at]))
+      return "\\b and \\w know ASCII only; write [\\pL\\pN_] for \\w, and leave \\b out beside other letters";
   }
   return {};
 }

@@ -335,6 +335,7 @@ TEST_CASE("grep: advice on what other engines take otherwise") {
   CHECK(has(grep(tree, "\xC3\xA9\\w+"), "know ASCII only"));
   CHECK_FALSE(has(grep(tree, "\\bend of\\b"), "ASCII"));
   CHECK_FALSE(has(grep(tree, "\xC3\xA9\\\\w"), "ASCII"));
+  CHECK_FALSE(has(grep(tree, "\xC3\xA9\\s+z"), "ASCII"));
   CHECK(has(grep(tree, "func("), "missing ) in the pattern: func( (write \\( for a literal one)"));
   CHECK(has(grep(tree, "func)"), "write \\) for a literal one"));
   CHECK(has(grep(tree, "a["), "write \\[ for a literal one"));
