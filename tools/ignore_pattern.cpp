@@ -190,6 +190,10 @@ bool IgnorePattern::matches(std::string_view text) const {
   return matches(tokens_, text);
 }
 
+bool IgnorePattern::anywhere() const noexcept {
+  return by_name_ || (directory_tokens_ == 1 && tokens_.front().kind != Kind::byte);
+}
+
 bool IgnorePattern::concerns(std::string_view directory) const {
   return by_name_ || matches(std::span(tokens_).first(directory_tokens_), directory);
 }

@@ -20,6 +20,8 @@ class IgnorePattern {
   bool directory_only() const noexcept { return directory_only_; }
   /// Whether it is compared with the last component only.
   bool by_name() const noexcept { return by_name_; }
+  /// Whether it is about names in all directories: by name, or with stars for all that leads there.
+  bool anywhere() const noexcept;
 
   /// The whole text, when the pattern has no wildcard.
   const std::string* exact() const noexcept { return exact_ ? &literal_ : nullptr; }

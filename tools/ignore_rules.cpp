@@ -88,11 +88,16 @@ IgnoreDecision IgnoreRules::decide(std::string_view path, std::string_view name,
 }
 
 IgnoreDecision IgnoreRules::decide_all_in(std::string_view directory) const {
+  bool excepted_here = false;
+  bool excepted_anywhere = false;
   for (auto at = patterns_.rbegin(); at != patterns_.rend(); ++at) {
     if (!at->concerns(directory)) continue;
-    if (at->negated() && !is_placeholder(at->last_component())) return IgnoreDecision::included;
-    if (!at->negated() && !at->directory_only() && is_any_name(at->last_component()))
-      return IgnoreDecision::ignored;
+    if (at->negated()) {
+      if (!is_placeholder(at->last_component())) (at->anywhere() ? excepted_anywhere : excepted_here) = true;
+    } else if (!at->directory_only() && is_any_name(at->last_component())) {
+      const bool excepted = excepted_here || (excepted_anywhere && at->anywhere());
+      return excepted ? IgnoreDecision::included : IgnoreDecision::ignored;
+    }
   }
   return IgnoreDecision::none;
 }

@@ -24,9 +24,10 @@ class IgnoreRules {
   /// `path` is relative to the directory that the rules are for; `name` is its last component.
   IgnoreDecision decide(std::string_view path, std::string_view name, bool is_directory) const;
 
-  /// What they say of all that is in `directory`: ignored, when a rule is about every name and no later one
-  /// excepts any; included, when one excepts some. Exceptions for the files that only say what to ignore, or
-  /// keep an empty directory in a repository, don't count.
+  /// What they say of all that is in `directory`: ignored, when the last rule about every name there has no
+  /// exceptions after it; included, when it has; none without such a rule. Exceptions that reach further than
+  /// it don't count ("!*.c" is one to "*", not to "logs/*"), nor do those for the files that only say what to
+  /// ignore, or keep an empty directory in a repository.
   IgnoreDecision decide_all_in(std::string_view directory) const;
 
  private:

@@ -161,6 +161,27 @@ TEST_CASE("grep: the rules of a named directory hold where they except names in 
   CHECK(has(grep(tree, "needle", "logs"), "[1 file ignored"));
 }
 
+TEST_CASE("grep: exceptions that are not about a named directory don't keep it from being searched") {
+  struct Row {
+    const char* file;
+    const char* rules;
+    const char* from;
+    const char* expected;
+  };
+  const Row rows[] = {
+      {".gitignore", "logs/*\n.env*\n!.env.example\n", "logs", "logs/x.log:1:needle\n"},
+      {".gitignore", "/logs/*\n!*.md\n", "logs", "logs/x.log:1:needle\n"},
+      {".ignore", "!.env\n", ".venv", ".venv/lib/api.py:1:needle\n"},
+  };
+  for (const auto& row : rows) {
+    SearchTools tree;
+    tree.write(".venv/.gitignore", "*\n");
+    for (const char* path : {".venv/lib/api.py", "logs/x.log"}) tree.write(path, "needle\n");
+    tree.write(row.file, row.rules);
+    CHECK_MESSAGE(grep(tree, "needle", row.from) == row.expected, row.rules);
+  }
+}
+
 TEST_CASE("grep: from below a repository or a directory with rules of its own") {
   SearchTools tree;
   tree.write("gg/.git/HEAD", "needle\n");
