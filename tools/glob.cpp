@@ -78,7 +78,8 @@ std::string advice_for(const Workspace& workspace, std::string_view path, std::s
   if (const auto meant = with_literal_brackets(workspace, path, pattern)) {
     return fmt::format("[write {} for that very name: [ and ] hold a choice of characters]\n", *meant);
   }
-  if (pattern.find('/') != std::string_view::npos) return {};
+  if (pattern.find('/') != std::string_view::npos || pattern.find_first_not_of('*') == std::string_view::npos)
+    return {};
   return fmt::format("[a pattern without / is looked for in the directory itself; **/{} also below it]\n",
                      pattern);
 }
@@ -125,6 +126,8 @@ ToolResult Glob::search(std::string_view given, std::string_view path, std::stop
     return ToolResult::error("glob: the pattern has a .. in it; name the directory as path");
   const auto [directories, rest] = split_literal_directories(pattern);
   if (!directories.starts_with('/') && may_be_absolute(*tree)) {
+    if (tree->front().kind != GlobNode::Kind::choice)
+      return ToolResult::error("glob: the pattern begins with a / in brackets; write it without them");
     return ToolResult::error(
         "glob: the pattern has an absolute path in braces; begin with what its paths share, as in "
         "/a/{b,c}/*, or call glob for each");

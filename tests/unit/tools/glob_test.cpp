@@ -142,6 +142,9 @@ TEST_CASE("glob: a pattern that names a directory says so, and how to list its f
   CHECK(glob(tree, "src/lib/**") == "src/lib/a.c");
   CHECK(glob(tree, "sr[c]").starts_with("(no matches)\n[a pattern without /"));
   CHECK(glob(tree, "src/a.c") == "(no matches)");
+  fs::create_directories(tree.root + "/none/here");
+  for (const char* pattern : {"**", "***", "*"})
+    CHECK_MESSAGE(glob(tree, pattern, "none") == "(no matches)", pattern);
   CHECK(glob(tree, "/etc").starts_with("error: glob: cannot open /: it is outside"));
   CHECK(glob(tree, "src", "").starts_with("error: glob: the path is empty"));
 }
@@ -222,6 +225,11 @@ TEST_CASE("glob: an absolute path that braces begin is refused, with what to wri
         glob(tree, pattern) ==
             "error: glob: the pattern has an absolute path in braces; begin with what its paths share, "
             "as in /a/{b,c}/*, or call glob for each",
+        pattern);
+  }
+  for (const char* pattern : {"[/]etc/*", "[/]", "[\\/]{etc,usr}/*"}) {
+    CHECK_MESSAGE(
+        glob(tree, pattern) == "error: glob: the pattern begins with a / in brackets; write it without them",
         pattern);
   }
   CHECK(glob(tree, tree.root + "/{src,lib}/*") == "lib/a\nsrc/a");
