@@ -5,14 +5,14 @@
 #include <sys/stat.h>
 
 #include <chrono>
-#include <fstream>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "tests/support/cpu_time.hpp"
 #include "tests/support/file_tools.hpp"
-#include "tests/support/poll.hpp"
 #include "tools/edit_match.hpp"
 
 using namespace sandbox_worker::tools;
@@ -23,6 +23,7 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t kMax = 1 << 20;
+constexpr std::string_view kInterrupted = "error: edit: interrupted; the file is unchanged";
 
 /// The edited text, or the error in brackets.
 std::string edited(std::string_view content, std::string_view old_string, std::string_view new_string,
@@ -34,14 +35,6 @@ std::string edited(std::string_view content, std::string_view old_string, std::s
 
 json input(const std::string& path, const std::string& old_string, const std::string& new_string) {
   return {{"file_path", path}, {"old_string", old_string}, {"new_string", new_string}};
-}
-
-/// Bytes that this process has read until now.
-std::size_t bytes_read() {
-  std::string name;
-  std::size_t bytes = 0;
-  std::ifstream("/proc/self/io") >> name >> bytes;
-  return bytes;
 }
 
 }  // namespace
@@ -288,7 +281,7 @@ TEST_CASE("edit: edits of one file by several lanes at once all take effect") {
 }
 
 TEST_CASE("edit: a large file and text that are made to be slow are told as soon as others") {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = cpu_time();
   constexpr std::size_t kSize = 8'000'000;
   const std::string row(kSize, '0');
   const std::string part(50'000, '0');
@@ -303,24 +296,51 @@ TEST_CASE("edit: a large file and text that are made to be slow are told as soon
                                  {.old_string = "1", .new_string = "2", .replace_all = true}, 2 * kSize, {});
   REQUIRE(changed);
   CHECK(show_changes(*changed).contains("00222"));
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  CHECK(cpu_time() - begin < std::chrono::seconds(20));
 }
 
-TEST_CASE("edit: a stop while the text is searched ends the call") {
-  FileTools tools;
-  constexpr std::size_t kSize = std::size_t{64} << 20;
-  tools.options.limits.max_edit_bytes = kSize;
-  tools.dir.write("f", std::string(kSize, '0'));
+TEST_CASE("edit: of a stopped call nothing is searched") {
   std::stop_source stop;
-  std::string text;
-  const auto before = bytes_read();
-  std::jthread call([&] {
-    const EditInput one_place{.file_path = "f", .old_string = "0", .new_string = "1"};
-    text = text_of(edit_file(tools.options, one_place, stop.get_token()));
-  });
-  const bool is_read = poll(std::chrono::seconds(20), [&] { return bytes_read() - before >= kSize; });
   stop.request_stop();
-  call.join();
-  CHECK(is_read);
-  CHECK(text == "error: edit: interrupted; the file is unchanged");
+  const auto stopped = [&](std::string_view content, std::string_view old_string, bool all) {
+    const Replacement replacement{.old_string = old_string, .new_string = "z", .replace_all = all};
+    const auto result = edit_text(content, replacement, kMax, stop.get_token());
+    return result ? result->content : "[" + result.error() + "]";
+  };
+  const char* says = "[old_string was not found; read the file again and copy the text exactly]";
+  CHECK(stopped("a b c", "b", false) == says);
+  CHECK(stopped("a b c", "b", true) == says);
+  CHECK(stopped("a\tb", "a b", false) == says);           // also not with other white space,
+  CHECK(stopped("caf\xE9", "caf\uFFFD", false) == says);  // nor as read shows it
+}
+
+TEST_CASE("edit: a stopped call leaves the file as it is and says so") {
+  FileTools tools;
+  tools.dir.write("f", "old");
+  std::stop_source stop;
+  stop.request_stop();
+  const EditInput edit{.file_path = "f", .old_string = "old", .new_string = "new"};
+  CHECK(text_of(edit_file(tools.options, edit, stop.get_token())) == kInterrupted);
+  CHECK(tools.dir.read("f") == "old");
+  CHECK(tools.dir.list() == "f");
+}
+
+TEST_CASE("edit: what a search found until a stop is not given for what is in the file") {
+  FileTools tools;
+  tools.dir.write("f", std::string(2'000'000, '0') + "\u00A0x");
+  const EditInput edit{.file_path = "f", .old_string = " x", .new_string = "y"};
+  const auto whole = text_of(edit_file(tools.options, edit, {}));
+  REQUIRE(whole.contains("with other white space it matches at line 1:"));
+  // Nearly all of the time goes by in the search; the last stop that comes before its end is in its second
+  // half.
+  std::string text;
+  for (auto wait = std::chrono::microseconds(100); text != whole; wait *= 2) {
+    std::stop_source stop;
+    const std::jthread stopper([&] {
+      std::this_thread::sleep_for(wait);
+      stop.request_stop();
+    });
+    text = text_of(edit_file(tools.options, edit, stop.get_token()));
+    if (text != whole) CHECK(text == kInterrupted);
+  }
 }

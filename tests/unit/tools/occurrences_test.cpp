@@ -10,7 +10,10 @@
 #include <string_view>
 #include <thread>
 
+#include "tests/support/cpu_time.hpp"
+
 using namespace sandbox_worker::tools;
+using sandbox_worker::testing::cpu_time;
 
 namespace {
 
@@ -86,7 +89,7 @@ TEST_CASE("occurrences: what lies across two blocks of the search is found") {
 }
 
 TEST_CASE("occurrences: millions of places that overlap are counted in the time of one search") {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = cpu_time();
   constexpr std::size_t kSize = 8'000'000;
   const std::string row(kSize, '0');
   CHECK(find_all(row, std::string(50'000, '0'), {}).count == kSize - 50'000 + 1);
@@ -96,7 +99,7 @@ TEST_CASE("occurrences: millions of places that overlap are counted in the time 
   const auto slip = std::string(25'000, '0') + '1' + std::string(24'999, '0');
   CHECK(find_all(repeated(half, kSize), slip, {}).count == kSize / half.size() - 1);
   CHECK(find_all(row, slip, {}).count == 0);
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  CHECK(cpu_time() - begin < std::chrono::seconds(20));
 }
 
 TEST_CASE("occurrences: a stop in the middle of a search ends it") {
