@@ -125,8 +125,7 @@ bool matches_as_shown(std::string_view content, std::string_view wanted, const s
 std::string not_found(std::string_view content, std::string_view wanted, const std::stop_token& stop) {
   if (matches_as_shown(content, wanted, stop))
     return "old_string was not found; where read shows \uFFFD or \u2400 the file has other bytes, which "
-           "can't "
-           "be matched: leave them out of old_string";
+           "can't be matched: leave them out of old_string";
   if (auto text = match_without(content, wanted, carriage_return_at, "line endings", stop); !text.empty())
     return text;
   if (auto text = match_without(content, wanted, white_space_at, "white space", stop); !text.empty())

@@ -43,11 +43,21 @@ std::size_t hunk_begin(const EditedText& edited, std::size_t start) {
   return lines_back(edited.content, start, kContext);
 }
 
-std::size_t hunk_end(const EditedText& edited, std::size_t start) {
-  const std::string_view text = edited.content;
-  // A new text that ends with a line end doesn't reach into the next line.
+/// The end of the change at `start`. A new text that ends with a line end doesn't reach into the next line.
+std::size_t last_byte(const EditedText& edited, std::size_t start) {
   const auto last = edited.length > 0 ? start + edited.length - 1 : start;
-  return lines_on(text, std::min(last, text.size()), kContext);
+  return std::min(last, edited.content.size());
+}
+
+std::size_t hunk_end(const EditedText& edited, std::size_t start) {
+  return lines_on(edited.content, last_byte(edited, start), kContext);
+}
+
+/// Whether the change at `start` ends in the same line as the one before it. So do many in a long line, which
+/// then isn't followed to its end for each of them.
+bool ends_in_line_of(const EditedText& edited, std::size_t before, std::size_t start) {
+  const auto from = last_byte(edited, before);
+  return !std::string_view(edited.content).substr(from, last_byte(edited, start) - from).contains('\n');
 }
 
 /// Whether the change at `start`, which is behind the ones of `hunk`, is shown together with them. Of a long
@@ -99,7 +109,8 @@ std::string show_changes(const EditedText& edited) {
     Hunk hunk{.begin = hunk_begin(edited, start), .end = hunk_end(edited, start)};
     std::size_t next = i + 1;
     for (; next < edited.starts.size() && belongs_to(hunk, edited, edited.starts[next]); ++next)
-      hunk.end = std::max(hunk.end, hunk_end(edited, edited.starts[next]));
+      if (!ends_in_line_of(edited, edited.starts[next - 1], edited.starts[next]))
+        hunk.end = hunk_end(edited, edited.starts[next]);
     if (hunks++ == kMaxHunks) return shown + places_left(edited.count - i);
     if (!shown.empty()) shown += "\n   ...";
     line +=

@@ -17,6 +17,7 @@ void note(Occurrences& found, std::size_t at) {
 
 /// How far `text` must be moved to lie on itself, if at most by a quarter of its length; otherwise 0.
 std::size_t short_period(std::string_view text) {
+  if (text.size() < 4) return 0;
   // With such a period, the first half is found again one period on. It can't be found before: the half would
   // have two periods, and as both together fit into it, their greatest common divisor as a third (Fine and
   // Wilf), which then were the shorter one of the whole text.

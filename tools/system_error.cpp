@@ -112,8 +112,9 @@ PathError cannot_create_error(std::string_view path, int error) {
 
 PathError append_only_error(std::string_view path) {
   return {.error = EPERM,
-          .text = only_in_place(
-              path, "its directory is append-only, so that no file can take its place; see lsattr -d")};
+          .text = only_in_place(path,
+                                "its directory is append-only, so that files in it can be neither renamed "
+                                "nor removed; see lsattr -d")};
 }
 
 PathError read_only_error(std::string_view path) {

@@ -30,7 +30,7 @@ PathError read_only_error(std::string_view path);
 PathError not_regular_error(std::string_view path, mode_t mode);
 /// A file at `path` can't be replaced, since none can be made beside it.
 PathError cannot_create_error(std::string_view path, int error);
-/// The same where one can be made, but not take the place of another, nor be removed.
+/// The same where one can be made, but neither renamed nor removed.
 PathError append_only_error(std::string_view path);
 /// The root that `path` leads to was removed (ENOENT), or replaced by something else (ENOTDIR), or can't be
 /// opened. That is no ENOENT of `path`, which callers take for an answer.

@@ -189,6 +189,23 @@ TEST_CASE("edit: no line is shown twice, however close the places are") {
   }
 }
 
+TEST_CASE("edit: of several places in a line, the last one's last line counts for what is shown") {
+  FileTools tools;
+  const auto shown = [&](const std::string& new_string) {
+    tools.dir.write("f", "1\na.a a\na\n4\n5\n6\n7\n8\n");
+    return tools.edit(
+        {{"file_path", "f"}, {"old_string", "a"}, {"new_string", new_string}, {"replace_all", true}});
+  };
+  const std::string head = "Edited f: 4 occurrences replaced\n     1\t1";
+  CHECK(shown("b") == head + "\n     2\tb.b b\n     3\tb\n     4\t4\n     5\t5");
+  CHECK(shown("") == head + "\n     2\t. \n     3\t\n     4\t4\n     5\t5");
+  CHECK(shown("b\n") ==
+        head + "\n     2\tb\n     3\t.b\n     4\t b\n     5\t\n     6\tb\n     7\t\n     8\t4");
+  CHECK(shown("b\nc") ==
+        head +
+            "\n     2\tb\n     3\tc.b\n     4\tc b\n     5\tc\n     6\tb\n     7\tc\n     8\t4\n     9\t5");
+}
+
 TEST_CASE("edit: a long change is shortened in the answer") {
   std::string text;
   for (int i = 0; i < 100; ++i) text += std::string(1000, 'y') + "\n";
@@ -291,11 +308,14 @@ TEST_CASE("edit: a large file and text that are made to be slow are told as soon
   const std::string spaces(kSize, ' ');
   CHECK(edited(spaces, std::string(50'000, '\t'), "x").starts_with("[old_string was not found; read the"));
   CHECK(edited(spaces, " x", "y").starts_with("[old_string was not found; read the"));
-  // A hundred changes at the end of one line.
-  const auto changed = edit_text(row + std::string(100, '1'),
-                                 {.old_string = "1", .new_string = "2", .replace_all = true}, 2 * kSize, {});
-  REQUIRE(changed);
-  CHECK(show_changes(*changed).contains("00222"));
+  // A hundred changes at the end of one line, and at its begin.
+  const std::string changes(100, '1');
+  for (const auto& content : {row + changes, changes + row}) {
+    const auto changed =
+        edit_text(content, {.old_string = "1", .new_string = "2", .replace_all = true}, 2 * kSize, {});
+    REQUIRE(changed);
+    CHECK(show_changes(*changed).contains("222"));
+  }
   CHECK(cpu_time() - begin < std::chrono::seconds(20));
 }
 

@@ -205,8 +205,8 @@ TEST_CASE("write: in an append-only directory no file is made that couldn't be r
     for (const std::string path : {"d/f", "d/new"})
       CHECK(write(tools, path, "new") ==
             "error: write: cannot write " + path +
-                ": its directory is append-only, so that no file can take its place; see lsattr -d, or write "
-                "it in place with bash: cat >");
+                ": its directory is append-only, so that files in it can be neither renamed nor removed; see "
+                "lsattr -d, or write it in place with bash: cat >");
     CHECK(tools.edit({{"file_path", "d/f"}, {"old_string", "old"}, {"new_string", "new"}})
               .starts_with("error: edit: cannot write d/f: its directory is append-only"));
   }
