@@ -78,8 +78,7 @@ std::string advice_for(const Workspace& workspace, std::string_view path, std::s
   if (const auto meant = with_literal_brackets(workspace, path, pattern)) {
     return fmt::format("[write {} for that very name: [ and ] hold a choice of characters]\n", *meant);
   }
-  if (pattern.find('/') != std::string_view::npos || pattern.find_first_not_of('*') == std::string_view::npos)
-    return {};
+  if (pattern.find('/') != std::string_view::npos || pattern.starts_with("**")) return {};
   return fmt::format("[a pattern without / is looked for in the directory itself; **/{} also below it]\n",
                      pattern);
 }

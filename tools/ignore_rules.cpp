@@ -95,7 +95,7 @@ IgnoreDecision IgnoreRules::decide_all_in(std::string_view directory) const {
     if (at->negated()) {
       if (!is_placeholder(at->last_component())) (at->anywhere() ? excepted_anywhere : excepted_here) = true;
     } else if (!at->directory_only() && is_any_name(at->last_component())) {
-      const bool excepted = excepted_here || (excepted_anywhere && at->anywhere());
+      const bool excepted = excepted_here || (excepted_anywhere && (at->anywhere() || directory.empty()));
       return excepted ? IgnoreDecision::included : IgnoreDecision::ignored;
     }
   }

@@ -26,8 +26,8 @@ class IgnoreRules {
 
   /// What they say of all that is in `directory`: ignored, when the last rule about every name there has no
   /// exceptions after it; included, when it has; none without such a rule. Exceptions that reach further than
-  /// it don't count ("!*.c" is one to "*", not to "logs/*"), nor do those for the files that only say what to
-  /// ignore, or keep an empty directory in a repository.
+  /// it don't count above that directory ("!*.c" is one to "*", not to "logs/*"), nor do those for the files
+  /// that only say what to ignore, or keep an empty directory in a repository.
   IgnoreDecision decide_all_in(std::string_view directory) const;
 
  private:

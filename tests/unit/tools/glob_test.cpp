@@ -143,7 +143,7 @@ TEST_CASE("glob: a pattern that names a directory says so, and how to list its f
   CHECK(glob(tree, "sr[c]").starts_with("(no matches)\n[a pattern without /"));
   CHECK(glob(tree, "src/a.c") == "(no matches)");
   fs::create_directories(tree.root + "/none/here");
-  for (const char* pattern : {"**", "***", "*"})
+  for (const char* pattern : {"**", "***"})
     CHECK_MESSAGE(glob(tree, pattern, "none") == "(no matches)", pattern);
   CHECK(glob(tree, "/etc").starts_with("error: glob: cannot open /: it is outside"));
   CHECK(glob(tree, "src", "").starts_with("error: glob: the path is empty"));

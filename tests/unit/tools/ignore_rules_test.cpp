@@ -284,7 +284,7 @@ TEST_CASE("ignore_rules: whether all that is in a directory is ignored") {
       {"*\n!b/*", "a/", ignored},
       {"!*.c\n*", "", ignored},
       {"*\n!*.c\n/*", "", ignored},
-      {"/*\n!*.c", "", ignored},
+      {"/*\n!*.c", "", included},
       {"/*\n!/a.c", "", included},
       {"**/*\n!*.c", "a/", included},
       {"/**\n!*.c", "a/", included},
