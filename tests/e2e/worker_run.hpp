@@ -40,7 +40,7 @@ class WorkerRun {
   /// What it has written to stderr and stdout so far.
   std::string log() const { return folder_.log_text(); }
   /// Waits for its end; nothing when it still runs after `limit`.
-  std::optional<int> wait_for_exit(std::chrono::milliseconds limit = std::chrono::seconds(15));
+  std::optional<int> wait_for_exit(std::chrono::milliseconds limit = std::chrono::seconds(60));
 
  private:
   std::mutex mutex_;
