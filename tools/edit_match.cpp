@@ -7,6 +7,7 @@
 
 #include "tools/occurrences.hpp"
 #include "tools/text.hpp"
+#include "tools/utf8.hpp"
 #include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
@@ -104,13 +105,10 @@ std::string match_without(std::string_view content, std::string_view wanted, Lef
 /// The text as read shows it, with signs for bytes that can't be shown.
 std::string as_shown(std::string_view content, const std::stop_token& stop) {
   constexpr std::size_t kBlock = 1024 * 1024;
-  const auto continues = [&](std::size_t i) {
-    return (static_cast<unsigned char>(content[i]) & 0xC0U) == 0x80U;
-  };
   std::string shown;
   while (!content.empty() && !stop.stop_requested()) {
     auto end = std::min(kBlock, content.size());
-    while (end < content.size() && continues(end)) ++end;  // no character is cut
+    while (end < content.size() && is_continuation(content[end])) ++end;  // no character is cut
     shown += show_text(std::string(content.substr(0, end))).text;
     content.remove_prefix(end);
   }

@@ -12,10 +12,6 @@
 namespace sandbox_worker::tools {
 namespace {
 
-bool is_continuation(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-}
-
 std::size_t skip_characters(std::string_view text, std::size_t at, std::size_t count) {
   for (; count > 0 && at < text.size(); --count) at += utf8_step(text, at).length;
   return at;

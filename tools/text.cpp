@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "tools/utf8.hpp"
+
 namespace sandbox_worker::tools {
 namespace {
 
@@ -15,10 +17,6 @@ struct Sequence {
   std::size_t length;  // bytes to take
   bool valid;
 };
-
-bool is_continuation(unsigned char byte) {
-  return (byte & 0xC0U) == 0x80U;
-}
 
 /// The character at the front of `text`, or the longest start of one (which a single U+FFFD stands for).
 Sequence next_sequence(std::string_view text) {
@@ -44,7 +42,7 @@ Sequence next_sequence(std::string_view text) {
   }
   if (text.size() < 2 || byte(1) < low || byte(1) > high) return {1, false};
   for (std::size_t i = 2; i < length; ++i)
-    if (i >= text.size() || !is_continuation(byte(i))) return {i, false};
+    if (i >= text.size() || !is_continuation(text[i])) return {i, false};
   return {length, true};
 }
 
@@ -124,7 +122,7 @@ std::string count_words(unsigned long long count, std::string_view noun) {
 std::string shorten(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return std::string(text);
   std::size_t end = limit;
-  while (end > 0 && is_continuation(static_cast<unsigned char>(text[end]))) --end;
+  while (end > 0 && is_continuation(text[end])) --end;
   return std::string(text.substr(0, end)) + "…";
 }
 
@@ -134,7 +132,7 @@ std::string show_line(std::string_view line, std::size_t limit, std::size_t focu
   const char* before = "";
   if (line.size() > limit && focus > limit / 2) {
     std::size_t from = std::min(focus - limit / 4, line.size() - limit / 2);
-    while (from < line.size() && is_continuation(static_cast<unsigned char>(line[from]))) ++from;
+    while (from < line.size() && is_continuation(line[from])) ++from;
     line.remove_prefix(from);
     before = "…";
   }

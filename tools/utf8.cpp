@@ -27,7 +27,7 @@ Lead lead_of(unsigned char byte) noexcept {
 }
 
 bool starts_character(char byte) noexcept {
-  return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U;
+  return !is_continuation(byte);
 }
 
 /// How many bytes of a broken sequence one replacement stands for.

@@ -6,6 +6,11 @@
 
 namespace sandbox_worker::tools {
 
+/// Whether it can only stand inside of a character, not begin one.
+constexpr bool is_continuation(char byte) noexcept {
+  return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+}
+
 /// Length of the valid UTF-8 character at the start of `bytes`; 0 when there is none, -1 when what is there
 /// is the beginning of one that more bytes could complete.
 int utf8_character_length(std::string_view bytes) noexcept;
