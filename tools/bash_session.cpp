@@ -327,8 +327,6 @@ asio::awaitable<std::string> BashSession::new_jobs() {
     const auto waited = Clock::now() - begun;
     const bool again = ((look.early || ending) && waited < kJobStart) || (dying && waited < kDeath);
     if (!again) {
-      asked_.clear();
-      killed_.clear();
       std::string line = jobs_line(look.fresh);
       jobs_.remember(std::move(look));
       co_return line;
@@ -363,8 +361,6 @@ asio::awaitable<void> BashSession::close() {
   if (group_) group_->remove();
   group_.reset();
   jobs_ = Jobs();
-  asked_.clear();
-  killed_.clear();
   ended_idle_ = false;  // it was asked to
   co_await asio::this_coro::throw_if_cancelled(throwing);
 }

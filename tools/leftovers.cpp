@@ -47,8 +47,7 @@ void kill_exactly(const ProcessInfo& process) {
   const UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
   if (!fd && errno != ENOSYS) return;
 #endif
-  const auto now = process_info(process.pid);
-  if (!now || now->begun != process.begun) return;
+  if (!still_runs(process)) return;
 #ifdef SYS_pidfd_send_signal
   if (fd) {
     ::syscall(SYS_pidfd_send_signal, fd.get(), SIGKILL, nullptr, 0);

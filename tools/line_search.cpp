@@ -115,13 +115,11 @@ struct LineSearch::Engine {
   mutable std::once_flag bytes_made;
   mutable std::optional<RegexProgram> bytes;  // for what isn't UTF-8; made when first needed
 
-  RegexProgram program_of(std::unique_ptr<const RE2> regex) const { return {std::move(regex), kMaxSteps}; }
-
   const RegexProgram& for_bytes() const {
     std::call_once(bytes_made, [this] {
       auto made =
           std::make_unique<RE2>(piece(pattern), options_for(RE2::Options::EncodingLatin1, crosses_lines));
-      if (made->ok()) bytes.emplace(program_of(std::move(made)));
+      if (made->ok()) bytes.emplace(std::move(made), kMaxSteps);
     });
     return bytes ? *bytes : *text;
   }
@@ -190,7 +188,7 @@ std::expected<LineSearch, std::string> LineSearch::compile(std::string_view patt
     reason = reason.substr(0, reason.find(": "));
     return std::unexpected(regex_error_text(pattern, reason, failed.error_arg()));
   }
-  engine->text.emplace(engine->program_of(std::move(text)));
+  engine->text.emplace(std::move(text), kMaxSteps);
   return LineSearch(std::move(engine));
 }
 
