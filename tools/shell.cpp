@@ -177,18 +177,44 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
 }
 
 bool Shell::run(std::string_view command, Printing printing) {
-  if (over_ || !put(command_.get(), command)) return false;
-  incoming_exports_.clear();
-  read_own_output();
-  own_output_.clear();
-  word_ = random_word();
-  const auto lines = run_lines(command, word_, printing);
-  lines_size_ = static_cast<int>(lines.size());
-  // The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
-  if (::write(control_.get(), lines.data(), lines.size()) != lines_size_) return false;
+  if (over_) return false;
+  const Guard guard = may_define_builtin(command) ? Guard::on : Guard::off;
+  if (prepared_word_.empty()) {
+    if (!hand_over(command, printing, guard)) return false;
+  } else {
+    const bool fits = printing == Printing::to_output && guard == Guard::off;
+    if (!fits) postponed_ = Postponed{std::string(command), printing, guard};
+    word_ = std::exchange(prepared_word_, {});
+    if (!hand_over(fits ? command : std::string_view(), kLineEnd)) return false;
+  }
   running_ = true;
   tick();
   return true;
+}
+
+bool Shell::hand_over(std::string_view command, Printing printing, Guard guard) {
+  word_ = random_word();
+  return hand_over(command, fmt::format("{}{}", run_line(word_, printing, guard), kLineEnd));
+}
+
+bool Shell::hand_over(std::string_view command, std::string_view lines) {
+  incoming_exports_.clear();
+  read_own_output();
+  own_output_.clear();
+  return put(command_.get(), command) && send(lines);
+}
+
+/// The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
+bool Shell::send(std::string_view lines) {
+  sent_ = static_cast<int>(lines.size());
+  return ::write(control_.get(), lines.data(), lines.size()) == sent_;
+}
+
+/// Gives bash the next command's line but for its end. That it reads it byte by byte takes longer than all
+/// else that we add to a command, and nobody waits for it now.
+void Shell::prepare() {
+  prepared_word_ = random_word();
+  if (!send(run_line(prepared_word_, Printing::to_output, Guard::off))) prepared_word_.clear();
 }
 
 void Shell::end_reports() {
@@ -236,11 +262,20 @@ void Shell::take_status(std::string_view bytes) {
     bytes.remove_prefix(end + 1);
     const auto status = status_after(word_, std::exchange(record_, {}));
     if (!running_ || !status) continue;
+    read_exports();
+    if (postponed_) {
+      // Where the machine refuses, the shell ends before the command has begun.
+      if (!hand_over(postponed_->command, postponed_->printing, postponed_->guard))
+        ::kill(pid_, SIGKILL);
+      else
+        postponed_.reset();
+      continue;
+    }
     running_ = false;
     tick_.cancel();
-    read_exports();
     exports_ = std::exchange(incoming_exports_, {});
     if (auto directory = working_directory_of(pid_); !directory.empty()) directory_ = std::move(directory);
+    prepare();
     events_.ended(*status);
   }
 }
@@ -287,7 +322,7 @@ void Shell::check_process() {
   if (over_) return;
   end_reports();
   if (running_) read_own_output();
-  begun_ = bytes_waiting(control_waiting_.get()) < lines_size_;
+  begun_ = !running_ || (!postponed_ && bytes_waiting(control_waiting_.get()) < sent_);
   events_.died(status);
 }
 

@@ -82,6 +82,17 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void watch_process();
   void tick();
   void check_process();
+  void prepare();
+  bool hand_over(std::string_view command, Printing printing, Guard guard);
+  bool hand_over(std::string_view command, std::string_view lines);
+  bool send(std::string_view lines);
+
+  /// A command that needs another line than the prepared one.
+  struct Postponed {
+    std::string command;
+    Printing printing;
+    Guard guard;
+  };
 
   ShellEvents events_;
   std::string directory_;
@@ -89,7 +100,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   std::optional<ChildList> children_;  // once it is started
   bool running_ = false;               // a command
   bool begun_ = false;
-  int lines_size_ = 0;  // of what was written for the last command
+  int sent_ = 0;  // bytes that were written for the last command
   bool over_ = false;
   UniqueFd command_;          // memory file with the command's text
   UniqueFd exports_pipe_;     // read end
@@ -99,11 +110,13 @@ class Shell : public std::enable_shared_from_this<Shell> {
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  std::string word_;              // that tells the last command's end
-  std::string record_;            // of the status pipe, as far as it has come
-  std::string exports_;           // when the last command ended
-  std::string incoming_exports_;  // of the running one
-  std::string own_output_;        // since the last command was handed over
+  std::string word_;                    // that tells the last command's end
+  std::string prepared_word_;           // of the line that bash has for the next one; empty: it has none
+  std::optional<Postponed> postponed_;  // until an empty command has used that line up
+  std::string record_;                  // of the status pipe, as far as it has come
+  std::string exports_;                 // when the last command ended
+  std::string incoming_exports_;        // of the running one
+  std::string own_output_;              // since the last command was handed over
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

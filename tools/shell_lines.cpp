@@ -17,19 +17,17 @@ namespace {
 /// their output there: traps print into bash's own. It needs all that the next command will need: where that
 /// is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is told, and the call that
 /// did it is the one that hears of it. Descriptors are named downwards, as a copy of bash's own takes the
-/// lowest free one above the one named. The last argument is what the next command finds in `$_`. The comment
-/// at the end is read only when bash is done with the line before; see Shell::tick. Short, as bash reads it
-/// byte by byte, with a system call for each.
-constexpr std::string_view kRunLines =
+/// lowest free one above the one named. The last argument is what the next command finds in `$_`. Short, as
+/// bash reads it byte by byte, with a system call for each, and a quick next command waits for that.
+constexpr std::string_view kRunLine =
     "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
     "\\builtin eval \"\\builtin export >&93&&\\builtin echo {1} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
-    " <&94\n"
-    "#\n";
+    " <&94";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
 /// hides the special builtin `unset`. Afterwards the mode and the options that go with it are as before.
-constexpr std::string_view kGuardedRunLines =
+constexpr std::string_view kGuardedRunLine =
     "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
     "POSIXLY_CORRECT=${{BASHOPTS//:/ }}/${{POSIXLY_CORRECT+=$POSIXLY_CORRECT}}/$?;\\unset -f builtin;"
     "\\builtin eval \"case \\$POSIXLY_CORRECT in */=*) POSIXLY_CORRECT=\\${{POSIXLY_CORRECT#*/=}};"
@@ -37,16 +35,7 @@ constexpr std::string_view kGuardedRunLines =
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
     "\\builtin export >&93&&\\builtin echo {1} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
-    " \"${{-:LINENO=1:0}}\" <&94\n"
-    "#\n";
-
-bool may_define_builtin(std::string_view command) {
-  if (!command.contains("builtin")) return false;
-  static const RE2 name(R"(\bbuiltin\b)", RE2::Latin1);
-  static const RE2 definition(R"(\([ \t]*\)|\bfunction\b)", RE2::Latin1);
-  const re2::StringPiece text(command.data(), command.size());
-  return RE2::PartialMatch(text, name) && RE2::PartialMatch(text, definition);
-}
+    " \"${{-:LINENO=1:0}}\" <&94";
 
 }  // namespace
 
@@ -62,10 +51,18 @@ const std::string_view kFirstShellLines =
     "\\eval '\\exec 94<&10' 84<&-\n"
     "\\exec 80>&- 81>&- 82<&- 83>&- 84<&-\n";
 
-std::string run_lines(std::string_view command, std::string_view word, Printing printing) {
+bool may_define_builtin(std::string_view command) {
+  if (!command.contains("builtin")) return false;
+  static const RE2 name(R"(\bbuiltin\b)", RE2::Latin1);
+  static const RE2 definition(R"(\([ \t]*\)|\bfunction\b)", RE2::Latin1);
+  const re2::StringPiece text(command.data(), command.size());
+  return RE2::PartialMatch(text, name) && RE2::PartialMatch(text, definition);
+}
+
+std::string run_line(std::string_view word, Printing printing, Guard guard) {
   const int output = printing == Printing::to_output ? 91 : 94;
-  return may_define_builtin(command) ? fmt::format(kGuardedRunLines, output, word)
-                                     : fmt::format(kRunLines, output, word);
+  return guard == Guard::on ? fmt::format(kGuardedRunLine, output, word)
+                            : fmt::format(kRunLine, output, word);
 }
 
 /// Errors are left aside: some variables are constant in a fresh shell. They must not end it either, which an

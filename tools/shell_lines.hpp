@@ -14,8 +14,17 @@ inline constexpr int kStatusFd = 90;
 /// What a fresh shell reads first: it moves the private descriptors to 90 and above, out of the agent's way.
 extern const std::string_view kFirstShellLines;
 
-/// What makes a shell run `command`, which lies in the memory file, and tell the end with `word`.
-std::string run_lines(std::string_view command, std::string_view word, Printing printing);
+/// Whether a line is meant for a command that may define a function named `builtin`.
+enum class Guard { off, on };
+
+bool may_define_builtin(std::string_view command);
+
+/// What makes a shell run the command in the memory file, and tell the end with `word`: a line without its
+/// end, which bash can be given long before.
+std::string run_line(std::string_view word, Printing printing, Guard guard);
+
+/// Ends such a line, and bash begins. It reads the comment only when it is done with the line before.
+inline constexpr std::string_view kLineEnd = "\n#\n";
 
 /// Stands in every trace (set -x, set -v) of such a line.
 inline constexpr std::string_view kTracedPart = "builtin eval ";

@@ -20,6 +20,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tools/bash.hpp"
@@ -132,10 +133,15 @@ void stay_on_one_processor() {
   ::sched_setaffinity(0, sizeof one, &one);
 }
 
+/// An agent's calls don't follow each other at once: it reads the answer and thinks. What a shell does
+/// meanwhile nobody waits for.
+constexpr auto kThought = std::chrono::milliseconds(1);
+
 using Times = std::vector<double>;  // microseconds
 
 void measure(Times& times, int calls, const auto& call) {
   for (int i = 0; i < calls; ++i) {
+    std::this_thread::sleep_for(kThought);
     const auto begun = Clock::now();
     call();
     times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begun).count());

@@ -3,9 +3,15 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/bash_lane.hpp"
@@ -16,6 +22,7 @@ using sandbox_worker::testing::BashLane;
 namespace {
 
 using Lane = BashLane;
+using Clock = std::chrono::steady_clock;
 
 bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
@@ -256,14 +263,45 @@ TEST_CASE("bash: a fresh shell's PWD is where it is, and OLDPWD where the last o
 TEST_CASE("bash: a command that meets an ended shell is run by a fresh one, once") {
   Lane lane;
   lane.text("export E=x");
-  for (int round = 0; round < 20; ++round) {
+  const std::array comments{"", " # builtin function"};  // the second one needs another line than others
+  for (std::size_t round = 0; round < 20; ++round) {
     // The shell ends right behind this; which of the two calls hears of it is left open.
     const auto first = lane.text("set -t");
-    const auto second = lane.text("echo $E; echo ran >>log");
+    const auto second = lane.text(std::string("echo $E; echo ran >>log") + comments[round % 2]);
     CHECK(contains(first, "[the shell ended ") != contains(second, "[the shell ended after the last call; "));
     CHECK(second.ends_with("x\n"));
   }
   CHECK(lane.text("grep -c ran log") == "20\n");
+}
+
+TEST_CASE("bash: whenever its shell is killed, a command is run once, or cut with a word on it") {
+  Lane lane;
+  std::mt19937 random(31);  // NOLINT: the same moments each time, as far as the machine has it
+  int whole = 0;
+  for (int round = 0; round < 300; ++round) {
+    lane.text("echo $BASHPID >pid");
+    const auto begun = Clock::now();
+    lane.text(":");
+    const auto wait = (Clock::now() - begun) * (random() % 100) / 50;  // up to twice what a call takes
+    std::thread killer([shell = lane.pid_in("pid"), wait] {
+      const auto moment = Clock::now() + wait;
+      while (Clock::now() < moment) std::this_thread::yield();
+      ::kill(shell, SIGKILL);
+    });
+    const std::string log = fmt::format("log{}", round);
+    const auto answer =
+        lane.text(fmt::format("echo >>{}; echo done{}", log, round % 2 == 0 ? "" : " # builtin function"));
+    killer.join();
+    CAPTURE(answer);
+    const auto runs = lane.has(log) ? std::filesystem::file_size(lane.path(log)) : 0;
+    CHECK(runs <= 1);
+    if (contains(answer, "done\n")) CHECK(runs == 1);
+    if (answer.ends_with("done\n"))
+      ++whole;
+    else
+      CHECK(contains(answer, "[the shell was ended by SIGKILL"));
+  }
+  CHECK(whole > 0);
 }
 
 TEST_CASE("bash: restricted mode restricts the commands only") {
