@@ -182,10 +182,9 @@ bool Shell::run(std::string_view command, Printing printing) {
   if (prepared_word_.empty()) {
     if (!hand_over(command, printing, guard)) return false;
   } else {
-    const bool fits = printing == Printing::to_output && guard == Guard::off;
-    if (!fits) postponed_ = Postponed{std::string(command), printing, guard};
+    if (guard == Guard::on) postponed_ = command;
     word_ = std::exchange(prepared_word_, {});
-    if (!hand_over(fits ? command : std::string_view(), kLineEnd)) return false;
+    if (!hand_over(postponed_ ? std::string_view() : command, kLineEnd)) return false;
   }
   running_ = true;
   tick();
@@ -206,8 +205,7 @@ bool Shell::hand_over(std::string_view command, std::string_view lines) {
 
 /// The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
 bool Shell::send(std::string_view lines) {
-  sent_ = static_cast<int>(lines.size());
-  return ::write(control_.get(), lines.data(), lines.size()) == sent_;
+  return ::write(control_.get(), lines.data(), lines.size()) == static_cast<ssize_t>(lines.size());
 }
 
 /// Gives bash the next command's line but for its end. That it reads it byte by byte takes longer than all
@@ -265,10 +263,10 @@ void Shell::take_status(std::string_view bytes) {
     read_exports();
     if (postponed_) {
       // Where the machine refuses, the shell ends before the command has begun.
-      if (!hand_over(postponed_->command, postponed_->printing, postponed_->guard))
-        ::kill(pid_, SIGKILL);
-      else
+      if (hand_over(*postponed_, Printing::to_output, Guard::on))
         postponed_.reset();
+      else if (is_live_shell(pid_))
+        ::kill(pid_, SIGKILL);
       continue;
     }
     running_ = false;
@@ -322,7 +320,8 @@ void Shell::check_process() {
   if (over_) return;
   end_reports();
   if (running_) read_own_output();
-  begun_ = !running_ || (!postponed_ && bytes_waiting(control_waiting_.get()) < sent_);
+  begun_ =
+      !running_ || (!postponed_ && bytes_waiting(control_waiting_.get()) < static_cast<int>(kLineEnd.size()));
   events_.died(status);
 }
 

@@ -50,6 +50,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   Shell& operator=(const Shell&) = delete;
 
   /// Hands over the next command; the one before must have ended. False: the machine refused (no memory).
+  /// `printing` is for a shell's first command only.
   bool run(std::string_view command, Printing printing = Printing::to_output);
 
   /// Stops reporting, closes the pipes and kills the bash process (not its children), if it still runs.
@@ -58,7 +59,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   pid_t pid() const noexcept { return pid_; }
   /// Of the bash process, or of what it became.
   std::vector<pid_t> children() const { return children_->of_all_threads(); }
-  /// Whether bash had taken anything of the last command when it ended: if not, nothing of it was run.
+  /// Whether bash had read the last command's line to its end when it died: if not, nothing of it was run.
   bool begun() const noexcept { return begun_; }
   /// Where the shell was when its last command ended.
   const std::string& directory() const noexcept { return directory_; }
@@ -87,20 +88,12 @@ class Shell : public std::enable_shared_from_this<Shell> {
   bool hand_over(std::string_view command, std::string_view lines);
   bool send(std::string_view lines);
 
-  /// A command that needs another line than the prepared one.
-  struct Postponed {
-    std::string command;
-    Printing printing;
-    Guard guard;
-  };
-
   ShellEvents events_;
   std::string directory_;
   pid_t pid_ = -1;
   std::optional<ChildList> children_;  // once it is started
   bool running_ = false;               // a command
   bool begun_ = false;
-  int sent_ = 0;  // bytes that were written for the last command
   bool over_ = false;
   UniqueFd command_;          // memory file with the command's text
   UniqueFd exports_pipe_;     // read end
@@ -110,13 +103,13 @@ class Shell : public std::enable_shared_from_this<Shell> {
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  std::string word_;                    // that tells the last command's end
-  std::string prepared_word_;           // of the line that bash has for the next one; empty: it has none
-  std::optional<Postponed> postponed_;  // until an empty command has used that line up
-  std::string record_;                  // of the status pipe, as far as it has come
-  std::string exports_;                 // when the last command ended
-  std::string incoming_exports_;        // of the running one
-  std::string own_output_;              // since the last command was handed over
+  std::string word_;                      // that tells the last command's end
+  std::string prepared_word_;             // of the line that bash has for the next one; empty: it has none
+  std::optional<std::string> postponed_;  // a command, until an empty one has used that line up
+  std::string record_;                    // of the status pipe, as far as it has come
+  std::string exports_;                   // when the last command ended
+  std::string incoming_exports_;          // of the running one
+  std::string own_output_;                // since the last command was handed over
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

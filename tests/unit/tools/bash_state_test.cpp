@@ -1,7 +1,9 @@
 // What commands may do to their shell: it lasts, and harms neither the next call nor what we rely on.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <chrono>
@@ -15,6 +17,8 @@
 #include <vector>
 
 #include "tests/support/bash_lane.hpp"
+#include "tools/process_table.hpp"
+#include "tools/unique_fd.hpp"
 
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::BashLane;
@@ -32,6 +36,19 @@ std::string functions(std::initializer_list<const char*> names) {
   std::string text;
   for (const char* name : names) text += fmt::format("function {} {{ \\builtin echo bad; }}; ", name);
   return text;
+}
+
+/// Stops a shell; whether it stands within a line of its control pipe then, or before one.
+bool stop_reading(pid_t shell) {
+  ::kill(shell, SIGSTOP);
+  const auto give_up = Clock::now() + std::chrono::seconds(1);
+  for (auto process = process_info(shell); process && process->state != 'T'; process = process_info(shell))
+    if (process->ended() || Clock::now() > give_up) return false;
+  const UniqueFd input(
+      ::open(fmt::format("/proc/{}/fd/0", shell).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  int unread = 0;
+  return input && ::ioctl(input.get(), FIONREAD, &unread) == 0 &&
+         unread >= 3;  // the line's end and a comment
 }
 
 }  // namespace
@@ -278,14 +295,17 @@ TEST_CASE("bash: whenever its shell is killed, a command is run once, or cut wit
   Lane lane;
   std::mt19937 random(31);  // NOLINT: the same moments each time, as far as the machine has it
   int whole = 0;
+  int met_in_line = 0;
   for (int round = 0; round < 300; ++round) {
     lane.text("echo $BASHPID >pid");
     const auto begun = Clock::now();
     lane.text(":");
     const auto wait = (Clock::now() - begun) * (random() % 100) / 50;  // up to twice what a call takes
-    std::thread killer([shell = lane.pid_in("pid"), wait] {
+    bool in_line = false;
+    std::thread killer([&, shell = lane.pid_in("pid")] {
       const auto moment = Clock::now() + wait;
       while (Clock::now() < moment) std::this_thread::yield();
+      in_line = stop_reading(shell);
       ::kill(shell, SIGKILL);
     });
     const std::string log = fmt::format("log{}", round);
@@ -300,8 +320,11 @@ TEST_CASE("bash: whenever its shell is killed, a command is run once, or cut wit
       ++whole;
     else
       CHECK(contains(answer, "[the shell was ended by SIGKILL"));
+    if (in_line) CHECK(contains(answer, "done\n"));
+    met_in_line += in_line ? 1 : 0;
   }
   CHECK(whole > 0);
+  CHECK(met_in_line > 0);
 }
 
 TEST_CASE("bash: restricted mode restricts the commands only") {
