@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view kRunLine =
     "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
     "\\builtin eval \"\\builtin export >&93&&\\builtin echo {1} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
-    " <&94";
+    " <&";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
@@ -35,7 +35,7 @@ constexpr std::string_view kGuardedRunLine =
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
     "\\builtin export >&93&&\\builtin echo {1} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
-    " \"${{-:LINENO=1:0}}\" <&94";
+    " \"${{-:LINENO=1:0}}\" <&";
 
 }  // namespace
 

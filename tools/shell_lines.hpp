@@ -19,12 +19,16 @@ enum class Guard { off, on };
 
 bool may_define_builtin(std::string_view command);
 
-/// What makes a shell run the command in the memory file, and tell the end with `word`: a line without its
-/// end, which bash can be given long before.
+/// What makes a shell run the command in the memory file, and tell the end with `word`: a line but for
+/// kLineRest, which bash can be given long before. Without that it is no command: bash takes the end of its
+/// input, which it meets when the worker is killed, for the end of a line.
 std::string run_line(std::string_view word, Printing printing, Guard guard);
 
-/// Ends such a line, and bash begins. It reads the comment only when it is done with the line before.
-inline constexpr std::string_view kLineEnd = "\n#\n";
+/// Completes such a line, and bash begins. It reads the comment only when it is done with the line before.
+inline constexpr std::string_view kLineRest = "94\n#\n";
+
+/// The bytes at the end of it of which bash has read none before it begins.
+inline constexpr int kUnreadBefore = 3;
 
 /// Stands in every trace (set -x, set -v) of such a line.
 inline constexpr std::string_view kTracedPart = "builtin eval ";

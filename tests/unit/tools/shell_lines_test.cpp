@@ -1,0 +1,50 @@
+#include "tools/shell_lines.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "tests/support/temp_dir.hpp"
+
+using namespace sandbox_worker::tools;
+
+namespace {
+
+void write(const std::filesystem::path& path, std::string_view text) {
+  std::ofstream(path) << text;
+}
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("shell lines: bash runs nothing of a line whose rest never comes") {
+  for (const Guard guard : {Guard::off, Guard::on}) {
+    const sandbox_worker::testing::TempDir dir;
+    const auto run = [&](const std::string& input) {
+      write(dir.path() / "input", input);
+      write(dir.path() / "command", "echo x >>count");
+      const auto command = fmt::format(
+          "cd '{}' && bash --norc --noprofile <input >own 2>&1 90>status 91>output 92<command 93>exports "
+          "94</dev/null",
+          dir.path().string());
+      return std::system(fmt::format("bash -c \"{}\"", command).c_str());  // NOLINT: our own text
+    };
+    const auto line = run_line("word", Printing::to_output, guard);
+    CHECK(run(line) != 0);
+    CHECK_FALSE(std::filesystem::exists(dir.path() / "count"));
+    CHECK(read(dir.path() / "status").empty());
+    CHECK(run(line + std::string(kLineRest)) == 0);
+    CHECK(read(dir.path() / "count") == "x\n");
+    CHECK(read(dir.path() / "status") == "word 0\n");
+  }
+}
