@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kLimit = 15s;
+constexpr auto kLimit = 30s;
 constexpr int kEnoughFailures = 5;
 
 // The requests of a session without a kill: a heartbeat, session, stream, history, a post for each call, the
@@ -43,10 +43,10 @@ struct KillPoint {
 };
 
 /// A worker whose first heartbeat has no answer on record looks for 1.5 intervals whether another renews the
-/// lease.
+/// lease. A sanitizer's worker takes seconds to its first beat where the machine is busy.
 Settings quick_lease() {
   Settings settings;
-  settings.work.ttl_seconds = 6;
+  settings.work.ttl_seconds = is_sanitized() ? 12 : 6;
   return settings;
 }
 
