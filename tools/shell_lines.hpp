@@ -27,8 +27,8 @@ std::string run_line(std::string_view word, Printing printing, Guard guard);
 /// Completes such a line, and bash begins. It reads the comment only when it is done with the line before.
 inline constexpr std::string_view kLineRest = "94\n#\n";
 
-/// The bytes at the end of it of which bash has read none before it begins.
-inline constexpr int kUnreadBefore = 3;
+/// The bytes from its line's end on: bash has begun where fewer of them are unread.
+inline constexpr int kUnreadBefore = static_cast<int>(kLineRest.size() - kLineRest.find('\n'));
 
 /// Stands in every trace (set -x, set -v) of such a line.
 inline constexpr std::string_view kTracedPart = "builtin eval ";

@@ -47,8 +47,8 @@ bool stop_reading(pid_t shell) {
   const UniqueFd input(
       ::open(fmt::format("/proc/{}/fd/0", shell).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   int unread = 0;
-  return input && ::ioctl(input.get(), FIONREAD, &unread) == 0 &&
-         unread >= 3;  // the line's end and a comment
+  if (!input || ::ioctl(input.get(), FIONREAD, &unread) != 0) return false;
+  return unread >= 3;  // the line's end and a comment
 }
 
 }  // namespace

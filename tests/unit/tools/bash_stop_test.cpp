@@ -47,8 +47,8 @@ bool contains(const std::string& text, std::string_view part) {
 }  // namespace
 
 TEST_CASE("bash: a time limit stops the foreground, keeps the shell and what was printed") {
-  for (const std::string comment :
-       {"", " # builtin function"}) {  // the second one needs another line of ours
+  // The second one needs another line of ours.
+  for (const std::string comment : {"", " # builtin function"}) {
     CAPTURE(comment);
     Lane lane;
     lane.text("v=kept; cd /; sleep 1000 & echo $! >$OLDPWD/old");

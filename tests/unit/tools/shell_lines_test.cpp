@@ -5,34 +5,18 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
-#include <string_view>
 
 #include "tests/support/temp_dir.hpp"
 
 using namespace sandbox_worker::tools;
 
-namespace {
-
-void write(const std::filesystem::path& path, std::string_view text) {
-  std::ofstream(path) << text;
-}
-
-std::string read(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-}  // namespace
-
 TEST_CASE("shell lines: bash runs nothing of a line whose rest never comes") {
   for (const Guard guard : {Guard::off, Guard::on}) {
     const sandbox_worker::testing::TempDir dir;
     const auto run = [&](const std::string& input) {
-      write(dir.path() / "input", input);
-      write(dir.path() / "command", "echo x >>count");
+      dir.write("input", input);
+      dir.write("command", "echo x >>count");
       const auto command = fmt::format(
           "cd '{}' && bash --norc --noprofile <input >own 2>&1 90>status 91>output 92<command 93>exports "
           "94</dev/null",
@@ -41,10 +25,10 @@ TEST_CASE("shell lines: bash runs nothing of a line whose rest never comes") {
     };
     const auto line = run_line("word", Printing::to_output, guard);
     CHECK(run(line) != 0);
-    CHECK_FALSE(std::filesystem::exists(dir.path() / "count"));
-    CHECK(read(dir.path() / "status").empty());
+    CHECK_FALSE(std::filesystem::exists(dir / "count"));
+    CHECK(dir.read("status").empty());
     CHECK(run(line + std::string(kLineRest)) == 0);
-    CHECK(read(dir.path() / "count") == "x\n");
-    CHECK(read(dir.path() / "status") == "word 0\n");
+    CHECK(dir.read("count") == "x\n");
+    CHECK(dir.read("status") == "word 0\n");
   }
 }
