@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace sandbox_worker::tools {
 namespace {
@@ -25,15 +26,44 @@ struct SchedulingAttributes {
 };
 static_assert(sizeof(SchedulingAttributes) == 48);
 
+bool set(const SchedulingAttributes& attributes) noexcept {
+  return ::syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+}
+
+/// This thread's, where nobody has chosen them for us; set again they go to nobody else, and need no
+/// privilege.
+std::optional<SchedulingAttributes> usual_attributes() noexcept {
+  SchedulingAttributes attributes;
+  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return std::nullopt;
+  if (attributes.policy != SCHED_NORMAL || attributes.nice < 0) return std::nullopt;
+  attributes.flags |= SCHED_FLAG_RESET_ON_FORK;
+  return attributes;
+}
+
+thread_local int t_ahead = 0;                               // AheadOfOthers that live on this thread
+thread_local std::optional<SchedulingAttributes> t_before;  // what the last of them puts back
+
 }  // namespace
 
 void wake_promptly() noexcept {
-  SchedulingAttributes attributes;
-  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  if (attributes.policy != SCHED_NORMAL || attributes.nice < 0) return;  // somebody has chosen another for us
-  attributes.flags |= SCHED_FLAG_RESET_ON_FORK;
-  attributes.runtime = kTurnNanoseconds;
-  ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+  auto attributes = usual_attributes();
+  if (!attributes) return;
+  attributes->runtime = kTurnNanoseconds;
+  set(*attributes);
+}
+
+AheadOfOthers::AheadOfOthers() noexcept {
+  if (t_ahead++ > 0) return;
+  t_before = usual_attributes();
+  if (t_before && t_before->nice == 0 &&
+      set({.policy = SCHED_RR, .flags = SCHED_FLAG_RESET_ON_FORK, .priority = 1}))
+    return;
+  t_before.reset();
+}
+
+AheadOfOthers::~AheadOfOthers() {
+  if (--t_ahead > 0) return;
+  if (t_before) set(*t_before);
 }
 
 }  // namespace sandbox_worker::tools

@@ -9,6 +9,7 @@
 
 #include "tools/input.hpp"
 #include "tools/offload.hpp"
+#include "tools/prompt_thread.hpp"
 
 namespace sandbox_worker::tools {
 
@@ -25,6 +26,7 @@ boost::asio::awaitable<ToolResult> run_search_call(std::string_view tool, nlohma
     turn = co_await options.slots->take();
     if (!turn) co_return ToolResult::error(fmt::format("[{} was interrupted before it began]", tool));
   }
+  const AheadOfOthers ahead;  // heartbeats and events go on while the search has all processors
   co_return co_await offload(options.pool, std::move(work));
 }
 

@@ -23,6 +23,11 @@ constexpr std::string_view kNoPolling = "polling the queue isn't there yet: 'run
 /// One more than any command has: a word too many is told with that command's usage.
 constexpr std::size_t kMaxWords = 5;
 
+constexpr std::string_view kKeyFlag = "--environment-key";
+
+/// Longer than any flag of ours.
+constexpr std::size_t kLongestFlag = 32;
+
 /// The words before the flags; the public CLI's `beta:worker` may stand first (wire.md#start).
 struct Words {
   std::string command = "run";
@@ -48,19 +53,30 @@ std::expected<Words, std::string_view> understand_words(std::vector<std::string>
   return result;
 }
 
+/// Names the first flag among what CLI11 left over, if it is made as ours are and can't have a key stuck to
+/// it: the message may be kept in a log.
+std::string not_understood(const std::vector<std::string>& left_over) {
+  for (const std::string_view argument : left_over) {
+    const std::string_view flag = argument.substr(0, argument.find('='));
+    const bool like_ours = flag.starts_with("--") && flag.size() <= kLongestFlag &&
+                           flag.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string_view::npos;
+    if (like_ours && !flag.starts_with(kKeyFlag)) return fmt::format("there is no flag {}; see --help", flag);
+  }
+  return "an argument that can't be understood; see --help";
+}
+
 /// What a person or `ps` could read of a key given as a flag is overwritten; the copy that CLI11 made is
 /// used.
 void overwrite_keys(int argc, char** argv) {
-  constexpr std::string_view kFlag = "--environment-key";
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    if (!argument.starts_with(kFlag)) continue;
-    const std::string_view rest = argument.substr(kFlag.size());
+    if (!argument.starts_with(kKeyFlag)) continue;
+    const std::string_view rest = argument.substr(kKeyFlag.size());
     // CLI11 takes the next argument also after `--environment-key=`.
     if ((rest.empty() || rest == "=") && i + 1 < argc) {
       std::memset(argv[i + 1], '*', std::strlen(argv[i + 1]));
     } else if (rest.starts_with('=')) {
-      std::memset(argv[i] + kFlag.size() + 1, '*', rest.size() - 1);
+      std::memset(argv[i] + kKeyFlag.size() + 1, '*', rest.size() - 1);
     }
   }
 }
@@ -103,7 +119,7 @@ Command parse_command(int argc, char** argv, const Environment& environment) {
       return Exit{2, std::string(error.what())};
     const auto polls = understand_words(std::move(words));  // which has flags of its own
     const bool is_poll = !polls && polls.error() == kNoPolling;
-    return Exit{2, std::string(is_poll ? kNoPolling : "an argument that can't be understood; see --help")};
+    return Exit{2, is_poll ? std::string(kNoPolling) : not_understood(app.remaining())};
   }
   overwrite_keys(argc, argv);
   auto understood = understand_words(std::move(words));

@@ -525,6 +525,19 @@ TEST_CASE("config: a tool's input is taken as it is, also where it looks like a 
   CHECK(has(complaint({}, {"beta:worker", "tool", "bash", "{}", "{}", "{}"}), "can't be understood"));
 }
 
+TEST_CASE("config: a mistyped flag is named, but nothing that may be a key") {
+  CHECK(complaint({}, {"--work-dir", "/w"}) == "there is no flag --work-dir; see --help");
+  CHECK(complaint({}, {"run", "--work-dir=/w"}) == "there is no flag --work-dir; see --help");
+  CHECK(complaint({}, {"--environment-kee", "sk-secret"}) ==
+        "there is no flag --environment-kee; see --help");
+  for (const std::string secret :
+       {"--sk-ant-oat01-Abc", "--environment-keysecret", "--environment-key-secret=x", "-sk-secret",
+        "--aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "sk\n"}) {
+    CAPTURE(secret);
+    CHECK(complaint({}, {"run", "--no_flag", secret}) == "an argument that can't be understood; see --help");
+  }
+}
+
 TEST_CASE("config: of a variable that is set twice, the first counts, as getenv has it") {
   const char* const block[] = {"A=1", "A=2", "B=x=y", "broken", "C=", nullptr};
   CHECK(environment_of(block) == Environment{{"A", "1"}, {"B", "x=y"}, {"C", ""}});
