@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "tools/prompt_thread.hpp"
 #include "tools/system_error.hpp"
 
 namespace sandbox_worker::tools {
@@ -55,6 +56,7 @@ struct ChildSetup {
   int report;
   pid_t parent;
   std::uint64_t tag;
+  unsigned long timer_slack;  // nanoseconds
 };
 
 void close_all_between(unsigned first, unsigned last) {
@@ -75,6 +77,7 @@ void close_all_between(unsigned first, unsigned last) {
   };
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_TIMERSLACK, setup.timer_slack);
   if (::getppid() != setup.parent) ::_exit(127);
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   sigset_t none;
@@ -168,7 +171,8 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
                          .exports = exports->write.get(),
                          .report = report->write.get(),
                          .parent = ::getpid(),
-                         .tag = start.tag};
+                         .tag = start.tag,
+                         .timer_slack = usual_timer_slack()};
   const pid_t pid = fork_into(start.control_group);
   if (pid < 0) return failed("start", kBash, errno);
   if (pid == 0) become_bash(setup);

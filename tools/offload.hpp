@@ -18,7 +18,9 @@ namespace sandbox_worker::tools {
 
 /// Runs `work(std::stop_token)` on `pool` and completes with what it returns, or throws what it throws, back
 /// on the executor of the awaiting coroutine. The result type must be default constructible. Cancelled: the
-/// token is asked to stop, and whatever `work` then returns is still the result.
+/// token is asked to stop, and whatever `work` then returns is still the result. `work` only polls the token:
+/// request_stop() spins while a std::stop_callback is added, and the awaiting thread may be ahead of `work`'s
+/// (prompt_thread.hpp).
 template <class Work, class Result = std::invoke_result_t<Work, std::stop_token>>
 boost::asio::awaitable<Result> offload(boost::asio::any_io_executor pool, Work work) {
   auto initiate = [](auto handler, const boost::asio::any_io_executor& on, Work job) {

@@ -1,11 +1,14 @@
 #include "tools/prompt_thread.hpp"
 
 #include <linux/sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 namespace sandbox_worker::tools {
 namespace {
@@ -26,44 +29,64 @@ struct SchedulingAttributes {
 };
 static_assert(sizeof(SchedulingAttributes) == 48);
 
-bool set(const SchedulingAttributes& attributes) noexcept {
-  return ::syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
-}
-
-/// This thread's, where nobody has chosen them for us; set again they go to nobody else, and need no
-/// privilege.
-std::optional<SchedulingAttributes> usual_attributes() noexcept {
+std::optional<SchedulingAttributes> attributes_of_this_thread() noexcept {
   SchedulingAttributes attributes;
   if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return std::nullopt;
-  if (attributes.policy != SCHED_NORMAL || attributes.nice < 0) return std::nullopt;
-  attributes.flags |= SCHED_FLAG_RESET_ON_FORK;
   return attributes;
 }
 
-thread_local int t_ahead = 0;                               // AheadOfOthers that live on this thread
-thread_local std::optional<SchedulingAttributes> t_before;  // what the last of them puts back
+/// Children begin as normal threads. Once set, that flag stays: dropping it takes a privilege.
+bool set(SchedulingAttributes attributes) noexcept {
+  attributes.flags |= SCHED_FLAG_RESET_ON_FORK;
+  return ::syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+}
+
+constexpr SchedulingAttributes kAhead{.policy = SCHED_RR, .priority = 1};
+
+/// What a thread was before it went ahead of others.
+struct Usual {
+  SchedulingAttributes attributes;
+  unsigned long timer_slack;  // nanoseconds
+};
+
+unsigned long timer_slack() noexcept {
+  const int nanoseconds = ::prctl(PR_GET_TIMERSLACK);
+  return nanoseconds > 0 ? static_cast<unsigned long>(nanoseconds) : 0;
+}
+
+thread_local int t_ahead = 0;               // AheadOfOthers that live on this thread
+thread_local std::optional<Usual> t_usual;  // while it is ahead
 
 }  // namespace
 
 void wake_promptly() noexcept {
-  auto attributes = usual_attributes();
-  if (!attributes) return;
+  auto attributes = attributes_of_this_thread();
+  if (!attributes || attributes->policy != SCHED_NORMAL || attributes->nice < 0) return;
   attributes->runtime = kTurnNanoseconds;
   set(*attributes);
 }
 
 AheadOfOthers::AheadOfOthers() noexcept {
   if (t_ahead++ > 0) return;
-  t_before = usual_attributes();
-  if (t_before && t_before->nice == 0 &&
-      set({.policy = SCHED_RR, .flags = SCHED_FLAG_RESET_ON_FORK, .priority = 1}))
-    return;
-  t_before.reset();
+  const auto attributes = attributes_of_this_thread();
+  if (!attributes || attributes->policy != SCHED_NORMAL || attributes->nice != 0) return;
+  const Usual usual{.attributes = *attributes, .timer_slack = timer_slack()};
+  if (set(kAhead)) t_usual = usual;
 }
 
 AheadOfOthers::~AheadOfOthers() {
   if (--t_ahead > 0) return;
-  if (t_before) set(*t_before);
+  const auto usual = std::exchange(t_usual, std::nullopt);
+  if (!usual) return;
+  const auto now = attributes_of_this_thread();
+  if (!now || now->policy != kAhead.policy || now->priority != kAhead.priority) return;
+  auto attributes = usual->attributes;
+  attributes.nice = ::getpriority(PRIO_PROCESS, 0);  // of a thread ahead it has no effect, but may be set
+  set(attributes);
+}
+
+unsigned long usual_timer_slack() noexcept {
+  return t_usual ? t_usual->timer_slack : timer_slack();
 }
 
 }  // namespace sandbox_worker::tools

@@ -57,8 +57,9 @@ std::expected<Words, std::string_view> understand_words(std::vector<std::string>
 /// it: the message may be kept in a log.
 std::string not_understood(const std::vector<std::string>& left_over) {
   for (const std::string_view argument : left_over) {
+    if (argument == "--") break;  // no flags stand behind it
     const std::string_view flag = argument.substr(0, argument.find('='));
-    const bool like_ours = flag.starts_with("--") && flag.size() <= kLongestFlag &&
+    const bool like_ours = flag.starts_with("--") && flag.size() > 2 && flag.size() <= kLongestFlag &&
                            flag.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string_view::npos;
     if (like_ours && !flag.starts_with(kKeyFlag)) return fmt::format("there is no flag {}; see --help", flag);
   }

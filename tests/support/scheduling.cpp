@@ -1,18 +1,51 @@
 #include "tests/support/scheduling.hpp"
 
 #include <sched.h>
+#include <sys/resource.h>
 
+#include <exception>
 #include <thread>
 
-namespace sandbox_worker::testing {
+#include "tests/support/left_out.hpp"
 
-bool may_run_ahead() {
-  bool allowed = false;
+namespace sandbox_worker::testing {
+namespace {
+
+/// What `work` throws, a failed REQUIRE, is thrown here.
+void on_a_thread(const std::function<void()>& work) {
+  std::exception_ptr error;
   std::thread([&] {
+    try {
+      work();
+    } catch (...) {
+      error = std::current_exception();
+    }
+  }).join();
+  if (error) std::rethrow_exception(error);
+}
+
+bool become_normal() {
+  const sched_param none{};
+  return ::sched_setscheduler(0, SCHED_OTHER, &none) == 0 && ::setpriority(PRIO_PROCESS, 0, 0) == 0;
+}
+
+bool may_be_real_time() {
+  bool allowed = false;
+  on_a_thread([&] {
     const sched_param lowest{.sched_priority = 1};
     allowed = ::sched_setscheduler(0, SCHED_RR, &lowest) == 0;
-  }).join();
+  });
   return allowed;
+}
+
+}  // namespace
+
+void on_a_normal_thread(const std::function<void()>& work) {
+  on_a_thread([&] { become_normal() ? work() : leave_out("REALTIME"); });
+}
+
+void on_a_thread_that_may_run_ahead(const std::function<void()>& work) {
+  may_be_real_time() ? on_a_normal_thread(work) : leave_out("REALTIME");
 }
 
 }  // namespace sandbox_worker::testing

@@ -536,6 +536,9 @@ TEST_CASE("config: a mistyped flag is named, but nothing that may be a key") {
     CAPTURE(secret);
     CHECK(complaint({}, {"run", "--no_flag", secret}) == "an argument that can't be understood; see --help");
   }
+  const std::string unclear = "an argument that can't be understood; see --help";
+  CHECK(complaint({}, {"run", "--no_flag", "--", "--workdir"}) == unclear);
+  CHECK(complaint({}, {"run", "a", "b", "c", "d", "e", "f", "--", "--workdir"}) == unclear);
 }
 
 TEST_CASE("config: of a variable that is set twice, the first counts, as getenv has it") {
