@@ -88,8 +88,12 @@ asio::awaitable<void> Bash::close() {
 }
 
 std::expected<void, std::string> check_bash() {
-  if (::access("/bin/bash", X_OK) == 0) return {};
-  return std::unexpected("/bin/bash is missing or can't be run; the bash tool needs it in the image");
+  if (::access("/bin/bash", X_OK) != 0)
+    return std::unexpected("/bin/bash is missing or can't be run; the bash tool needs it in the image");
+  // Bash takes a command that it can't read there for an empty one.
+  if (::access("/proc/self/fd", X_OK) != 0)
+    return std::unexpected("/proc is missing; the bash tool needs it mounted");
+  return {};
 }
 
 }  // namespace sandbox_worker::tools

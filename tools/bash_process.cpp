@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -129,6 +130,14 @@ pid_t fork_into(int control_group) {
   return ::fork();
 }
 
+/// BASH_ENV would be read by this very shell, from the pipe of our lines; it is exported in Bash instead.
+/// Functions of the other names would take the place of the builtins that these lines need.
+bool spoils_the_start(std::string_view variable) {
+  constexpr std::array<std::string_view, 5> kNames{
+      "BASH_ENV=", "BASH_FUNC_builtin%%=", "BASH_FUNC_eval%%=", "BASH_FUNC_exec%%=", "BASH_FUNC_shopt%%="};
+  return std::ranges::any_of(kNames, [&](std::string_view name) { return variable.starts_with(name); });
+}
+
 std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   std::vector<char*> result;
   result.reserve(strings.size() + 1);
@@ -156,8 +165,7 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
 
   std::vector<std::string> arguments{"bash", "--norc", "--noprofile"};
   std::vector<std::string> variables = start.environment;
-  // BASH_ENV would be read by this very shell, from the pipe of our lines; it is exported in Bash instead.
-  std::erase_if(variables, [](const std::string& entry) { return entry.starts_with("BASH_ENV="); });
+  std::erase_if(variables, spoils_the_start);
   const auto argv = pointers_to(arguments);
   const auto envp = pointers_to(variables);
   const ChildSetup setup{.directory = start.directory.c_str(),

@@ -184,6 +184,7 @@ bool Shell::run(std::string_view command, Printing printing) {
   } else {
     if (guard == Guard::on) postponed_ = command;
     word_ = std::exchange(prepared_word_, {});
+    guard_ = Guard::off;
     if (!hand_over(postponed_ ? std::string_view() : command, kLineRest)) return false;
   }
   running_ = true;
@@ -193,11 +194,13 @@ bool Shell::run(std::string_view command, Printing printing) {
 
 bool Shell::hand_over(std::string_view command, Printing printing, Guard guard) {
   word_ = random_word();
+  guard_ = guard;
   return hand_over(command, fmt::format("{}{}", run_line(word_, printing, guard), kLineRest));
 }
 
 bool Shell::hand_over(std::string_view command, std::string_view lines) {
   incoming_exports_.clear();
+  asked_again_ = false;
   read_own_output();
   own_output_.clear();
   return put(command_.get(), command) && send(lines);
@@ -206,6 +209,14 @@ bool Shell::hand_over(std::string_view command, std::string_view lines) {
 /// The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
 bool Shell::send(std::string_view lines) {
   return ::write(control_.get(), lines.data(), lines.size()) == static_cast<ssize_t>(lines.size());
+}
+
+/// Bash has dropped the end of the line with the command, or can't do what stands there; which of these, this
+/// shows. False: it had its chance.
+bool Shell::ask_again() {
+  if (asked_again_) return false;
+  asked_again_ = true;
+  return send(end_line(word_, guard_));
 }
 
 /// Gives bash the next command's line but for its rest. Reading it byte by byte takes a third of all that we
@@ -320,7 +331,8 @@ void Shell::check_process() {
   if (over_) return;
   end_reports();
   if (running_) read_own_output();
-  begun_ = !running_ || (!postponed_ && bytes_waiting(control_waiting_.get()) < kUnreadBefore);
+  const bool end_was_read = asked_again_ || bytes_waiting(control_waiting_.get()) < kUnreadBefore;
+  begun_ = !running_ || (!postponed_ && end_was_read);
   events_.died(status);
 }
 
@@ -335,7 +347,7 @@ void Shell::tick() {
     self->read_own_output();
     // The comment after the command's line has been read, so bash is done with it; but no status came.
     if (bytes_waiting(self->control_waiting_.get()) == 0 &&
-        bytes_waiting(self->status_.native_handle()) == 0) {
+        bytes_waiting(self->status_.native_handle()) == 0 && !self->ask_again()) {
       self->events_.stuck();
       return;
     }

@@ -87,12 +87,15 @@ class Shell : public std::enable_shared_from_this<Shell> {
   bool hand_over(std::string_view command, Printing printing, Guard guard);
   bool hand_over(std::string_view command, std::string_view lines);
   bool send(std::string_view lines);
+  bool ask_again();
 
   ShellEvents events_;
   std::string directory_;
   pid_t pid_ = -1;
   std::optional<ChildList> children_;  // once it is started
   bool running_ = false;               // a command
+  Guard guard_ = Guard::off;           // of its line
+  bool asked_again_ = false;           // for its end
   bool begun_ = false;
   bool over_ = false;
   UniqueFd command_;          // memory file with the command's text

@@ -11,31 +11,35 @@ namespace {
 /// afterwards, whatever `exec` did to them; traces of these lines go to bash's own. No variable, loop or
 /// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
 /// writing too, as bash never opens it for its background jobs: see has_foreground_input.
-///
-/// The second eval hands over the exported variables and then tells the end, with a word that the command
+constexpr std::string_view kCommandPart =
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};";
+
+/// Hands over the exported variables and then tells the end, with a word that the command
 /// can't know: a builtin can write to these descriptors too. Only the two builtins that tell something have
 /// their output there: traps print into bash's own. It needs all that the next command will need: where that
 /// is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is told, and the call that
 /// did it is the one that hears of it. Descriptors are named downwards, as a copy of bash's own takes the
 /// lowest free one above the one named. The last argument is what the next command finds in `$_`. Short, as
 /// bash reads it byte by byte, with a system call for each, and a quick next command waits for that.
-constexpr std::string_view kRunLine =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
-    "\\builtin eval \"\\builtin export >&93&&\\builtin echo {1} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
+constexpr std::string_view kEndPart =
+    "\\builtin eval \"\\builtin export >&93&&\\builtin echo {0} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
     " <&";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
 /// hides the special builtin `unset`. Afterwards the mode and the options that go with it are as before.
-constexpr std::string_view kGuardedRunLine =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};"
+constexpr std::string_view kGuardedEndPart =
     "POSIXLY_CORRECT=${{BASHOPTS//:/ }}/${{POSIXLY_CORRECT+=$POSIXLY_CORRECT}}/$?;\\unset -f builtin;"
     "\\builtin eval \"case \\$POSIXLY_CORRECT in */=*) POSIXLY_CORRECT=\\${{POSIXLY_CORRECT#*/=}};"
     "POSIXLY_CORRECT=\\${{POSIXLY_CORRECT%/*}};;*) \\unset POSIXLY_CORRECT;;esac;"
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
-    "\\builtin export >&93&&\\builtin echo {1} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
+    "\\builtin export >&93&&\\builtin echo {0} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
     " \"${{-:LINENO=1:0}}\" <&";
+
+std::string end_part(std::string_view word, Guard guard) {
+  return guard == Guard::on ? fmt::format(kGuardedEndPart, word) : fmt::format(kEndPart, word);
+}
 
 }  // namespace
 
@@ -60,9 +64,11 @@ bool may_define_builtin(std::string_view command) {
 }
 
 std::string run_line(std::string_view word, Printing printing, Guard guard) {
-  const int output = printing == Printing::to_output ? 91 : 94;
-  return guard == Guard::on ? fmt::format(kGuardedRunLine, output, word)
-                            : fmt::format(kRunLine, output, word);
+  return fmt::format(kCommandPart, printing == Printing::to_output ? 91 : 94) + end_part(word, guard);
+}
+
+std::string end_line(std::string_view word, Guard guard) {
+  return end_part(word, guard).append(kLineRest);
 }
 
 /// Errors are left aside: some variables are constant in a fresh shell. They must not end it either, which an

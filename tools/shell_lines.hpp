@@ -27,6 +27,10 @@ std::string run_line(std::string_view word, Printing printing, Guard guard);
 /// Completes such a line, and bash begins. It reads the comment only when it is done with the line before.
 inline constexpr std::string_view kLineRest = "94\n#\n";
 
+/// The part of such a line that tells the end, and its rest. Bash drops what is left of a line where the
+/// command made a mistake that it takes for fatal, as `a[08]=1` is.
+std::string end_line(std::string_view word, Guard guard);
+
 /// The bytes from its line's end on: bash has begun where fewer of them are unread.
 inline constexpr int kUnreadBefore = static_cast<int>(kLineRest.size() - kLineRest.find('\n'));
 

@@ -107,19 +107,29 @@ TEST_CASE("bash: commands are killed for memory before the worker") {
   CHECK(run_bash(dir, "", "cat /proc/self/oom_score_adj").text == "800\n");
 }
 
-TEST_CASE("bash: an image without /bin/bash is told so at the start") {
+TEST_CASE("bash: what it can't do without is told at the start") {
   if (run_shell("unshare -m true").status != 0) {
     leave_out("NAMESPACES");
     return;
   }
-  TempDir dir;
-  const auto ended = run_shell(
-      "unshare -m --propagation private sh -c \"mount --bind /dev/null /bin/bash && exec env " +
-      fmt::format("SANDBOX_WORKER_RUNTIME_DIR={0}/run SANDBOX_WORKER_WORKDIR={0} {1} tool bash {{}}\"",
-                  dir.path().string(), worker_binary()));
-  CHECK(ended.status == 2);
-  CHECK(ended.text ==
-        "sandbox-worker: /bin/bash is missing or can't be run; the bash tool needs it in the image\n");
+  struct Row {
+    const char* mount;
+    const char* text;
+  };
+  for (const auto& row :
+       {Row{"mount --bind /dev/null /bin/bash",
+            "sandbox-worker: /bin/bash is missing or can't be run; the bash tool needs it in the image\n"},
+        Row{"mount -t tmpfs none /proc",
+            "sandbox-worker: /proc is missing; the bash tool needs it mounted\n"}}) {
+    CAPTURE(std::string(row.mount));
+    TempDir dir;
+    const auto ended = run_shell(fmt::format(
+        "unshare -m --propagation private sh -c \"{2} && exec env SANDBOX_WORKER_RUNTIME_DIR={0}/run "
+        "SANDBOX_WORKER_WORKDIR={0} {1} tool bash {{}}\"",
+        dir.path().string(), worker_binary(), row.mount));
+    CHECK(ended.status == 2);
+    CHECK(ended.text == row.text);
+  }
 }
 
 TEST_CASE("bash: --env-file adds variables; what is wrong in it ends the start and names file and line") {

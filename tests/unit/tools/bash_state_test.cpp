@@ -144,6 +144,30 @@ TEST_CASE("bash: what a call sets lasts, and the next call's answer is its own")
   }
 }
 
+TEST_CASE("bash: a mistake that bash takes for fatal ends its command and nothing else") {
+  for (const std::string mistake :
+       {"m['a b']=1", "for d in 07 08 09; do c[$d]=1; done", "echo ${a[foo.txt]}", "a=1; unset a[1.5]",
+        "(( a[08]=1 ))", "[[ -v a[08] ]]", "printf -v a[08] x", "declare -i n=08", "a=([1+]=2)", "return 1 2",
+        "f() { local x; a[08]=1; }; f", "eval 'a[08]=1'", "a[08]=1 2>&1 | cat; a[08]=1",
+        "builtin() { :; }; a[08]=1"}) {
+    CAPTURE(mistake);
+    Lane lane;
+    const std::string shell = lane.text("echo $BASHPID");
+    lane.text("keep=kept");
+    const auto answer =
+        lane.call({{"command", "mkdir sub; cd sub; export E=1\n" + mistake + "\necho not reached"}});
+    CAPTURE(answer.text);
+    CHECK(answer.is_error);
+    CHECK(contains(answer.text, ": line "));
+    CHECK(answer.text.ends_with("\n[exit status 1]"));
+    CHECK(!contains(answer.text, "not reached"));
+    CHECK(!contains(answer.text, "the shell"));
+    CHECK(lane.text("echo $keep $E $BASHPID; pwd; cat; type -t builtin") ==
+          "kept 1 " + shell.substr(0, shell.size() - 1) + "\n" + lane.path("sub") + "\nbuiltin\n");
+    CHECK(lane.text("set -x; echo traced >/dev/null") == "++ echo traced\n");
+  }
+}
+
 TEST_CASE("bash: where the working directory is gone, the shell begins elsewhere and says so") {
   Lane lane;
   const std::string gone = lane.dir.path().string();

@@ -251,6 +251,16 @@ TEST_CASE("bash: BASH_ENV of the image is for the agent's scripts, not for this 
   CHECK(lane.text("echo $BASH_ENV") == "/etc/none\n");
 }
 
+TEST_CASE("bash: functions in the environment take no builtin's place in our own lines") {
+  for (const std::string name : {"builtin", "eval", "exec", "shopt", "echo", "export"}) {
+    CAPTURE(name);
+    Lane lane(
+        {.environment = {"PATH=" + std::string(::getenv("PATH")), "BASH_FUNC_f%%=() {  builtin echo f; }",
+                         "BASH_FUNC_" + name + "%%=() {  :; }"}});
+    CHECK(lane.text("builtin echo hi; f") == "hi\nf\n");
+  }
+}
+
 TEST_CASE("bash: a shell that ends between calls is said by the next one") {
   Lane lane;
   lane.bash->warm_up();
