@@ -23,11 +23,13 @@
 #include "tools/descendants.hpp"
 #include "tools/foreground.hpp"
 #include "tools/jobs.hpp"
+#include "tools/offload.hpp"
 #include "tools/oom_watch.hpp"
 #include "tools/output.hpp"
 #include "tools/output_pipe.hpp"
 #include "tools/process_table.hpp"
 #include "tools/shell.hpp"
+#include "tools/syntax_check.hpp"
 #include "tools/system_error.hpp"
 #include "tools/teardown.hpp"
 #include "tools/utf8.hpp"
@@ -54,6 +56,9 @@ constexpr auto kStopPoll = milliseconds(20);
 /// A fresh shell takes a few milliseconds for the old one's variables; one that takes longer is not waited
 /// for.
 constexpr auto kRestoreLimit = std::chrono::seconds(5);
+
+/// For another bash to parse a command; most take it a millisecond.
+constexpr auto kSyntaxLimit = std::chrono::seconds(2);
 
 /// Of a result, for what jobs have printed between calls, where the call's own output could fill it.
 constexpr std::uint64_t kLateShare = kMaxResultCodePoints / 5;
@@ -187,7 +192,8 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   pipe_->drain();
   const auto late = std::exchange(late_, nullptr);
   const auto kills_before = memory_.read();
-  if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
+  if (auto problem = co_await check_and_begin(command, deadline))
+    co_return ToolResult::error("bash: " + *problem);
   StopReason stop = co_await wait_until(deadline);
   if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
     ended_idle_ = true;
@@ -232,6 +238,24 @@ asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
     if (std::exchange(bare_, false)) co_await restore_variables();
   }
   if (!shell_) co_return "the shell ended while it was started; nothing was run";
+  co_return std::nullopt;
+}
+
+/// A command with a mistake that would cost the shell ends here, with what bash says of it.
+asio::awaitable<std::optional<std::string>> BashSession::check_and_begin(const std::string& command,
+                                                                         Clock::time_point deadline) {
+  std::optional<SyntaxMistake> mistake;
+  if (may_end_shell(command)) {
+    const auto limit = std::min<Clock::duration>(kSyntaxLimit, deadline - Clock::now());
+    mistake = co_await offload(options_.pool, [&](const std::stop_token& stop) {
+      return find_syntax_mistake(command, options_.environment,
+                                 std::chrono::duration_cast<milliseconds>(limit), stop);
+    });
+  }
+  if (!mistake) co_return begin(command);
+  output_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  output_->feed(mistake->text + "[nothing of the command was run]\n");
+  ending_ = CallEnding{.kind = Kind::ended, .status = mistake->status};
   co_return std::nullopt;
 }
 

@@ -46,6 +46,8 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
 
  private:
   boost::asio::awaitable<std::optional<std::string>> ready_shell();
+  boost::asio::awaitable<std::optional<std::string>> check_and_begin(
+      const std::string& command, std::chrono::steady_clock::time_point deadline);
   std::optional<std::string> begin(const std::string& command);
   boost::asio::awaitable<StopReason> wait_until(std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<void> stop_by_stages(StopReason reason);

@@ -168,6 +168,27 @@ TEST_CASE("bash: a mistake that bash takes for fatal ends its command and nothin
   }
 }
 
+TEST_CASE("bash: a syntax error inside of a substitution costs its command only") {
+  for (const std::string command : {"if [ $(ls ]; then echo; fi", "echo $(ls; fi)", "x=$(if true; done)",
+                                    "echo \"$(for i in 1; do echo)\"", "echo <(fi)", "echo \"${x:-$(fi)}\"",
+                                    "x=$(ls | wc -l", "x=$(echo 'a)"}) {
+    CAPTURE(command);
+    Lane lane;
+    const std::string shell = lane.text("keep=kept; echo $BASHPID");
+    const auto answer = lane.call({{"command", "touch ran\n" + command}});
+    CAPTURE(answer.text);
+    CHECK(answer.is_error);
+    CHECK(contains(answer.text, "bash: line "));
+    CHECK(answer.text.ends_with("\n[nothing of the command was run]\n[exit status 2]"));
+    CHECK(!lane.has("ran"));
+    // An unclosed one would have left a heap behind that lists of this length find damaged.
+    CHECK(lane.text("for i in {1..200}; do :; done; echo $(echo " + std::string(400, 'w') +
+                    " a b c d e f g h i j k l m n o p q r s t u v w x y z 1 2 3 4 5 6 7 8 9 0 | wc -w)") ==
+          "37\n");
+    CHECK(lane.text("echo $keep $BASHPID") == "kept " + shell);
+  }
+}
+
 TEST_CASE("bash: where the working directory is gone, the shell begins elsewhere and says so") {
   Lane lane;
   const std::string gone = lane.dir.path().string();

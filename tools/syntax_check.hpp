@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "tools/environment.hpp"
+
+namespace sandbox_worker::tools {
+
+/// What bash says of a command that it can't parse.
+struct SyntaxMistake {
+  std::string text;  // ends with a newline
+  int status = 0;    // bash's own
+};
+
+/// Whether a mistake in the command's syntax could cost the shell. Bash ends itself for one inside of `$(`,
+/// `<(` or `>(`, and goes on with a damaged heap after one that isn't closed; all others are the command's own.
+/// False for a command without these, and where all of them are plain: words, quotes, pipes.
+bool may_end_shell(std::string_view command);
+
+/// Lets another bash parse the command, with the locale of `environment`, and run nothing. Nothing where it has
+/// no mistake, takes longer than `limit` or can't be asked. Blocks for some 2 ms: for a pool's thread.
+std::optional<SyntaxMistake> find_syntax_mistake(std::string_view command, const Environment& environment,
+                                                 std::chrono::milliseconds limit, const std::stop_token& stop);
+
+}  // namespace sandbox_worker::tools
