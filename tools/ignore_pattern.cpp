@@ -17,8 +17,9 @@ constexpr std::size_t kMaxLine = 4096;
 std::string_view without_trailing_spaces(std::string_view line) {
   std::size_t end = 0;
   for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '\\' && i + 1 < line.size()) ++i;
-    if (line[i] != ' ' || (i > 0 && line[i - 1] == '\\')) end = i + 1;
+    const bool escaped = line[i] == '\\' && i + 1 < line.size();
+    if (escaped) ++i;
+    if (escaped || line[i] != ' ') end = i + 1;
   }
   return line.substr(0, end);
 }

@@ -30,7 +30,7 @@ constexpr Advice kAdvice[] = {
     {"(?P>", "recursion is not supported"},
     {"(?R", "recursion is not supported"},
     {"(?|", "write (?:…); which group matched makes no difference here"},
-    {"\\Z", "write \\z for the end of the text, or $ for the end of a line"},
+    {"\\Z", "write $ for the end of a line, or (?s) in front and \\z for the end of the file"},
     {"\\K", "\\K is not supported; match the whole text"},
     {"\\h", "write [ \\t] for horizontal space"},
     {"\\R", "write \\r?\\n for a line's end"},

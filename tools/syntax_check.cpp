@@ -33,8 +33,8 @@ constexpr std::size_t kMaxText = 64 * 1024;
 const RE2& plain_substitution() {
   static const RE2 pattern = [] {
     const std::string variable = R"(\$\w+|\$\{\w+\}|\$[@*#?$!])";
-    const std::string word = fmt::format(
-        R"re((?:{0}|[\w./:=,@%+~^*?\[\]-]|\\[^\n]|'[^']*'|"(?:{0}|[^"`$\\])*")+)re", variable);
+    const std::string word =
+        fmt::format(R"re((?:{0}|[\w./:=,@%+~^*?\[\]-]|\\[^\n]|'[^']*'|"(?:{0}|[^"`$\\])*")+)re", variable);
     const std::string part = fmt::format(R"((?:{0}|[0-9]?(?:>>?|<|[<>]&|&>)[ \t]*{0}))", word);
     const std::string command = fmt::format(R"({0}(?:[ \t]+{0})*)", part);
     return RE2(fmt::format(R"([$<>]\([ \t]*{0}(?:[ \t]*(?:\|\|?|&&|;)[ \t]*{0})*[ \t]*\)|)"
@@ -97,7 +97,8 @@ std::optional<Parser> start_parser(int script, const Environment& environment, b
 }
 
 /// Nothing when it took too long or the call was cancelled.
-std::optional<SyntaxMistake> outcome_of(Parser parser, Clock::time_point deadline, const std::stop_token& stop) {
+std::optional<SyntaxMistake> outcome_of(Parser parser, Clock::time_point deadline,
+                                        const std::stop_token& stop) {
   SyntaxMistake outcome;
   std::array<char, 4096> buffer;
   bool ended = false;
@@ -107,7 +108,8 @@ std::optional<SyntaxMistake> outcome_of(Parser parser, Clock::time_point deadlin
     const ssize_t count = ::read(parser.output.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     ended = count <= 0;
-    if (!ended && outcome.text.size() < kMaxText) outcome.text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (!ended && outcome.text.size() < kMaxText)
+      outcome.text.append(buffer.data(), static_cast<std::size_t>(count));
   }
   if (!ended) ::kill(parser.pid, SIGKILL);
   int status = 0;
@@ -134,7 +136,8 @@ std::optional<SyntaxMistake> find_syntax_mistake(std::string_view command, const
                                                  milliseconds limit, const std::stop_token& stop) {
   const auto deadline = Clock::now() + limit;
   const UniqueFd script(::memfd_create("syntax", MFD_CLOEXEC));
-  if (!script || ::pwrite(script.get(), command.data(), command.size(), 0) != static_cast<ssize_t>(command.size()))
+  if (!script ||
+      ::pwrite(script.get(), command.data(), command.size(), 0) != static_cast<ssize_t>(command.size()))
     return std::nullopt;
   // The shell may have switched extended patterns on, which only another parse knows.
   std::optional<SyntaxMistake> outcome;

@@ -17,13 +17,14 @@ struct SyntaxMistake {
 };
 
 /// Whether a mistake in the command's syntax could cost the shell. Bash ends itself for one inside of `$(`,
-/// `<(` or `>(`, and goes on with a damaged heap after one that isn't closed; all others are the command's own.
-/// False for a command without these, and where all of them are plain: words, quotes, pipes.
+/// `<(` or `>(`, and goes on with a damaged heap after one that isn't closed; all others are the command's
+/// own. False for a command without these, and where all of them are plain: words, quotes, pipes.
 bool may_end_shell(std::string_view command);
 
-/// Lets another bash parse the command, with the locale of `environment`, and run nothing. Nothing where it has
-/// no mistake, takes longer than `limit` or can't be asked. Blocks for some 2 ms: for a pool's thread.
+/// Lets another bash parse the command, with the locale of `environment`, and run nothing. Nothing where it
+/// has no mistake, takes longer than `limit` or can't be asked. Blocks for some 2 ms: for a pool's thread.
 std::optional<SyntaxMistake> find_syntax_mistake(std::string_view command, const Environment& environment,
-                                                 std::chrono::milliseconds limit, const std::stop_token& stop);
+                                                 std::chrono::milliseconds limit,
+                                                 const std::stop_token& stop);
 
 }  // namespace sandbox_worker::tools

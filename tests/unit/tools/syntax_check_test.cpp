@@ -26,22 +26,42 @@ TEST_CASE("syntax check: plain substitutions need none") {
 }
 
 TEST_CASE("syntax check: what isn't plain or isn't closed needs one") {
-  for (const std::string command :
-       {"if [ $(ls ]; then echo; fi", "echo $(ls; fi)", "x=$(if true; done)", "echo \"$(for i in 1; do echo)\"",
-        "echo <(fi)", "echo \"${x:-$(fi)}\"", "x=$(ls | wc -l", "x=$(", "x=$(a $(b))", "x=$(echo \"$(date)\")",
-        "x=$()", "x=$(ls |)", "x=$(| ls)", "x=$(cat <<E\nE\n)", "x=$(! a)", "x=$({ a; })", "x=$(a # b)",
-        "x=$(ls\npwd)", "echo $(ls) $(fi)", "x=$(echo ${a)", "x=$(echo 'a)", "echo $(( (1) ))", "x=$(a `b`)"}) {
+  for (const std::string command : {"if [ $(ls ]; then echo; fi",
+                                    "echo $(ls; fi)",
+                                    "x=$(if true; done)",
+                                    "echo \"$(for i in 1; do echo)\"",
+                                    "echo <(fi)",
+                                    "echo \"${x:-$(fi)}\"",
+                                    "x=$(ls | wc -l",
+                                    "x=$(",
+                                    "x=$(a $(b))",
+                                    "x=$(echo \"$(date)\")",
+                                    "x=$()",
+                                    "x=$(ls |)",
+                                    "x=$(| ls)",
+                                    "x=$(cat <<E\nE\n)",
+                                    "x=$(! a)",
+                                    "x=$({ a; })",
+                                    "x=$(a # b)",
+                                    "x=$(ls\npwd)",
+                                    "echo $(ls) $(fi)",
+                                    "x=$(echo ${a)",
+                                    "x=$(echo 'a)",
+                                    "echo $(( (1) ))",
+                                    "x=$(a `b`)"}) {
     CAPTURE(command);
     CHECK(may_end_shell(command));
   }
 }
 
 TEST_CASE("syntax check: another bash says what is wrong, and runs nothing") {
-  const auto check = [](const std::string& command) { return find_syntax_mistake(command, {"LANG=C"}, kLimit, {}); };
+  const auto check = [](const std::string& command) {
+    return find_syntax_mistake(command, {"LANG=C"}, kLimit, {});
+  };
   CHECK(!check("x=$(ls); for i in 1; do echo $i; done"));
   CHECK(!check("exit 3"));
-  CHECK(!check("echo $(ls !(a|b))"));   // with extended patterns
-  CHECK(!check("cat <<E\n$(ls)"));      // a warning
+  CHECK(!check("echo $(ls !(a|b))"));  // with extended patterns
+  CHECK(!check("cat <<E\n$(ls)"));     // a warning
   const auto mistake = check("echo ran >&2\nx=$(ls; fi)");
   REQUIRE(mistake);
   CHECK(mistake->status == 2);
