@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <csignal>
+#include <expected>
 #include <iterator>
 #include <optional>
 #include <set>
@@ -23,7 +24,6 @@
 #include "tools/descendants.hpp"
 #include "tools/foreground.hpp"
 #include "tools/jobs.hpp"
-#include "tools/offload.hpp"
 #include "tools/oom_watch.hpp"
 #include "tools/output.hpp"
 #include "tools/output_pipe.hpp"
@@ -154,7 +154,7 @@ void BashSession::on_output(std::string_view bytes) {
 
 void BashSession::finish(Kind kind, int status) {
   pipe_->drain();
-  if (kind == Kind::died && output_) output_->feed(shell_->exit_trap_output());
+  if (output_ && (kind == Kind::died || shell_->asked_again())) output_->feed(shell_->own_output());
   ending_ = CallEnding{.kind = kind, .status = status};
   if (output_ == nullptr && !restoring_ && kind == Kind::died) ended_idle_ = true;
   if (kind == Kind::died) begun_ = shell_->begun();
@@ -188,20 +188,22 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   const auto deadline = Clock::now() + limit;
   asked_.clear();
   killed_.clear();
+  auto refusal = co_await refuse(command, deadline);
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
+  // Nothing may wait from here to where the command begins, or the shell could end in between.
   pipe_->drain();
   const auto late = std::exchange(late_, nullptr);
   const auto kills_before = memory_.read();
-  if (auto problem = co_await check_and_begin(command, deadline))
-    co_return ToolResult::error("bash: " + *problem);
-  StopReason stop = co_await wait_until(deadline);
-  if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
-    ended_idle_ = true;
-    if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
-    if (auto problem = begin(command)) co_return ToolResult::error("bash: " + *problem);
-    stop = co_await wait_until(deadline);
+  std::expected<StopReason, std::string> stop;
+  if (refusal) {
+    output_ = std::make_unique<CallOutput>(options_.spill, "bash");
+    output_->feed(refusal->text);
+    ending_ = CallEnding{.kind = Kind::ended, .status = refusal->status};
+    stop = refusal->stop;
+  } else {
+    stop = co_await run_in_shell(command, deadline);
+    if (!stop) co_return ToolResult::error("bash: " + stop.error());
   }
-  if (!ending_) co_await stop_by_stages(stop);
   const std::uint64_t late_share = late ? std::min(late->end(), kLateShare) : 0;
   const std::string own = std::exchange(output_, nullptr)->finish(kMaxResultCodePoints - late_share);
   std::string text =
@@ -212,7 +214,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
              "variables]\n");
   if (const auto begin = std::exchange(begin_note_, {}); !begin.empty()) add_line(text, begin);
   CallEnding ending = *std::exchange(ending_, {});
-  ending.stop = stop;
+  ending.stop = *stop;
   ending.limit = limit;
   if (ending.by_sigkill()) ending.out_of_memory = memory_.read() > kills_before;
 
@@ -241,22 +243,41 @@ asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
   co_return std::nullopt;
 }
 
-/// A command with a mistake that would cost the shell ends here, with what bash says of it.
-asio::awaitable<std::optional<std::string>> BashSession::check_and_begin(const std::string& command,
+/// Why a command isn't run: bash would end itself for its syntax, or there was no time to find that out.
+asio::awaitable<std::optional<BashSession::Refusal>> BashSession::refuse(std::string_view command,
                                                                          Clock::time_point deadline) {
-  std::optional<SyntaxMistake> mistake;
-  if (may_end_shell(command)) {
-    const auto limit = std::min<Clock::duration>(kSyntaxLimit, deadline - Clock::now());
-    mistake = co_await offload(options_.pool, [&](const std::stop_token& stop) {
-      return find_syntax_mistake(command, options_.environment,
-                                 std::chrono::duration_cast<milliseconds>(limit), stop);
-    });
+  if (!may_end_shell(command)) co_return std::nullopt;
+  const auto until = std::min(deadline, Clock::now() + kSyntaxLimit);
+  auto mistake = co_await find_syntax_mistake(command, options_.environment, until);
+  Refusal refusal;
+  if (mistake) {
+    refusal.text = std::move(mistake->text);
+    refusal.status = mistake->status;
+  } else if (co_await is_cancelled()) {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    refusal.stop = StopReason::interrupt;
+  } else if (Clock::now() >= deadline) {
+    refusal.stop = StopReason::timeout;
+  } else {
+    co_return std::nullopt;
   }
-  if (!mistake) co_return begin(command);
-  output_ = std::make_unique<CallOutput>(options_.spill, "bash");
-  output_->feed(mistake->text + "[nothing of the command was run]\n");
-  ending_ = CallEnding{.kind = Kind::ended, .status = mistake->status};
-  co_return std::nullopt;
+  add_line(refusal.text, "[nothing of the command was run]\n");
+  co_return refusal;
+}
+
+/// Runs the command until it has ended or was stopped; the problem otherwise.
+asio::awaitable<std::expected<StopReason, std::string>> BashSession::run_in_shell(
+    const std::string& command, Clock::time_point deadline) {
+  if (auto problem = begin(command)) co_return std::unexpected(*std::move(problem));
+  StopReason stop = co_await wait_until(deadline);
+  if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
+    ended_idle_ = true;
+    if (auto problem = co_await ready_shell()) co_return std::unexpected(*std::move(problem));
+    if (auto problem = begin(command)) co_return std::unexpected(*std::move(problem));
+    stop = co_await wait_until(deadline);
+  }
+  if (!ending_) co_await stop_by_stages(stop);
+  co_return stop;
 }
 
 /// Hands the command over; from here on what is printed is its own.

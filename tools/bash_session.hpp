@@ -45,8 +45,17 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   void abandon();
 
  private:
+  /// What a call is answered that isn't run.
+  struct Refusal {
+    std::string text;
+    int status = 0;
+    StopReason stop = StopReason::none;
+  };
+
   boost::asio::awaitable<std::optional<std::string>> ready_shell();
-  boost::asio::awaitable<std::optional<std::string>> check_and_begin(
+  boost::asio::awaitable<std::optional<Refusal>> refuse(std::string_view command,
+                                                        std::chrono::steady_clock::time_point deadline);
+  boost::asio::awaitable<std::expected<StopReason, std::string>> run_in_shell(
       const std::string& command, std::chrono::steady_clock::time_point deadline);
   std::optional<std::string> begin(const std::string& command);
   boost::asio::awaitable<StopReason> wait_until(std::chrono::steady_clock::time_point deadline);

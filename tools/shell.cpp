@@ -199,6 +199,7 @@ bool Shell::hand_over(std::string_view command, Printing printing, Guard guard) 
 }
 
 bool Shell::hand_over(std::string_view command, std::string_view lines) {
+  read_exports();
   incoming_exports_.clear();
   asked_again_ = false;
   read_own_output();
@@ -272,6 +273,7 @@ void Shell::take_status(std::string_view bytes) {
     const auto status = status_after(word_, std::exchange(record_, {}));
     if (!running_ || !status) continue;
     read_exports();
+    if (asked_again_) read_own_output();
     if (postponed_) {
       // Where the machine refuses, the shell ends before the command has begun.
       if (hand_over(*postponed_, Printing::to_output, Guard::on))
@@ -305,7 +307,7 @@ void Shell::read_own_output() {
   });
 }
 
-std::string_view Shell::exit_trap_output() const {
+std::string_view Shell::own_output() const {
   const bool traced = own_output_.contains(kTracedPart);
   return traced ? std::string_view() : own_output_;
 }

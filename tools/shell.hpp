@@ -66,10 +66,12 @@ class Shell : public std::enable_shared_from_this<Shell> {
   /// `declare -x` lines of the exported variables at that time; empty before the first command's end. Nothing
   /// when they are larger than any program can be given.
   std::optional<std::string> exports() const;
-  /// What the EXIT trap of a shell printed that has died while a command ran, where it was `set -e` that
-  /// ended it: bash puts back its own output before that trap. Up to 64 KiB; nothing where traces of our own
-  /// line are in it.
-  std::string_view exit_trap_output() const;
+  /// Whether the last command's end was told, if at all, only after it was asked for again.
+  bool asked_again() const noexcept { return asked_again_; }
+  /// What bash printed where none of a command's redirections held, of a shell that has died while a command
+  /// ran or was asked again: of its EXIT trap, where it was `set -e` that ended it, and of a trap that has
+  /// kept the command from being run. Up to 64 KiB; nothing where traces of our own line are in it.
+  std::string_view own_output() const;
 
  private:
   Shell(const ShellOptions& options, ShellEvents events);

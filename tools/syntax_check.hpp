@@ -1,8 +1,8 @@
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -21,10 +21,10 @@ struct SyntaxMistake {
 /// own. False for a command without these, and where all of them are plain: words, quotes, pipes.
 bool may_end_shell(std::string_view command);
 
-/// Lets another bash parse the command, with the locale of `environment`, and run nothing. Nothing where it
-/// has no mistake, takes longer than `limit` or can't be asked. Blocks for some 2 ms: for a pool's thread.
-std::optional<SyntaxMistake> find_syntax_mistake(std::string_view command, const Environment& environment,
-                                                 std::chrono::milliseconds limit,
-                                                 const std::stop_token& stop);
+/// Lets another bash parse the command, with the locale of `environment`, and run nothing; takes some 2 ms.
+/// Nothing where it has no mistake or can't be asked, and when the deadline has passed or the call is
+/// cancelled, which must not throw.
+boost::asio::awaitable<std::optional<SyntaxMistake>> find_syntax_mistake(
+    std::string_view command, const Environment& environment, std::chrono::steady_clock::time_point deadline);
 
 }  // namespace sandbox_worker::tools

@@ -51,6 +51,13 @@ bool stop_reading(pid_t shell) {
   return unread >= 3;  // the line's end and a comment
 }
 
+/// A command that another bash takes some tenths of a second to parse.
+std::string slow_to_parse() {
+  std::string command = "true $(if false; then\n";
+  for (int i = 0; i < 40'000; ++i) command += "echo \"a$(echo b) 'c'\";\n";
+  return command + "fi)";
+}
+
 }  // namespace
 
 TEST_CASE("bash: what a call sets lasts, and the next call's answer is its own") {
@@ -187,6 +194,30 @@ TEST_CASE("bash: a syntax error inside of a substitution costs its command only"
           "37\n");
     CHECK(lane.text("echo $keep $BASHPID") == "kept " + shell);
   }
+}
+
+TEST_CASE("bash: a call that is over before its syntax is known isn't run") {
+  const std::string slow = "touch ran; " + slow_to_parse();
+  Lane lane;
+  lane.text("keep=kept");
+  const auto late = lane.call({{"command", slow}, {"timeout_ms", 1}});
+  CHECK(late.text.starts_with("[nothing of the command was run]\n[timed out after 1 ms"));
+  CHECK(!lane.has("ran"));
+  CHECK(lane.text("echo $keep") == "kept\n");
+}
+
+TEST_CASE("bash: a shell that ends while a command's syntax is looked at is replaced first") {
+  const std::string slow = slow_to_parse() + "; echo $E";
+  Lane lane;
+  lane.text("export E=kept; (sleep 0.05; kill -9 $$) & disown");
+  CHECK(lane.text(slow).ends_with("kept\n"));
+}
+
+TEST_CASE("bash: of a trap that spoils our own lines the answer has what bash says") {
+  Lane lane;
+  const auto answer = lane.call({{"command", "trap 'a[08]=1' DEBUG"}});
+  CHECK(contains(answer.text, "08: value too great for base"));
+  CHECK(contains(answer.text, "[the shell no longer takes commands"));
 }
 
 TEST_CASE("bash: where the working directory is gone, the shell begins elsewhere and says so") {
