@@ -67,8 +67,8 @@ constexpr std::uint64_t kLateShare = kMaxResultCodePoints / 5;
 /// so does what got a signal that it may survive, to end.
 constexpr auto kJobStart = milliseconds(25);
 
-/// What was killed is gone soon, but not at once on a busy machine. Until then it would count as a job, and a
-/// shell has its own jobs.
+/// What was killed is gone soon, but not at once on a busy machine. Until then it would count as a job, a
+/// shell has its own jobs, and one that waits for it seems to be busy.
 constexpr auto kDeath = std::chrono::seconds(2);
 
 asio::awaitable<void> pause(milliseconds time) {
@@ -320,7 +320,11 @@ asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
     while (!ending_) {
       foreground.signal(signal);
       const bool hurry = reason == StopReason::interrupt || co_await is_cancelled();
-      const milliseconds step = hurry ? kInterruptStep : foreground.reached_any() ? kTimeoutStep : kGoesOn;
+      const bool dying = signal == SIGKILL && foreground.reached_any();
+      const milliseconds step = dying                      ? kDeath
+                                : hurry                    ? kInterruptStep
+                                : foreground.reached_any() ? kTimeoutStep
+                                                           : kGoesOn;
       if (Clock::now() - begun >= step) break;
       if (foreground.went_on() && Clock::now() - first >= kGoesOn) {
         foreground.kill_with_stopped_shell();
