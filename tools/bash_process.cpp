@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "tools/pointers.hpp"
 #include "tools/prompt_thread.hpp"
 #include "tools/system_error.hpp"
 
@@ -136,14 +137,6 @@ bool spoils_the_start(std::string_view variable) {
   constexpr std::array<std::string_view, 5> kNames{
       "BASH_ENV=", "BASH_FUNC_builtin%%=", "BASH_FUNC_eval%%=", "BASH_FUNC_exec%%=", "BASH_FUNC_shopt%%="};
   return std::ranges::any_of(kNames, [&](std::string_view name) { return variable.starts_with(name); });
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  result.reserve(strings.size() + 1);
-  for (auto& string : strings) result.push_back(string.data());
-  result.push_back(nullptr);
-  return result;
 }
 
 }  // namespace

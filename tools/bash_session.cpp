@@ -57,7 +57,7 @@ constexpr auto kStopPoll = milliseconds(20);
 /// for.
 constexpr auto kRestoreLimit = std::chrono::seconds(5);
 
-/// For another bash to parse a command; most take it a millisecond.
+/// For another bash to parse a command; most take it some 2 ms.
 constexpr auto kSyntaxLimit = std::chrono::seconds(2);
 
 /// Of a result, for what jobs have printed between calls, where the call's own output could fill it.

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "tools/pointers.hpp"
 #include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
@@ -34,8 +35,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxText = 4096;
 
 /// A substitution that is closed and holds no grammar, and no parenthesis in quotes, which may not be quotes:
-/// `$(git log -1 | wc -l)`, `<(sort "a b" 2>/dev/null)`,
-/// `$((i + 1))`.
+/// `$(git log -1 | wc -l)`, `<(sort "a b" 2>/dev/null)`, `$((i + 1))`.
 const RE2& plain_substitution() {
   static const RE2 pattern = [] {
     const std::string variable = R"(\$\w+|\$\{\w+\}|\$[@*#?$!])";
@@ -102,12 +102,8 @@ std::shared_ptr<Parser> start_parser(const asio::any_io_executor& executor, int 
   std::vector<std::string> variables;
   for (const std::string& variable : environment)
     if (is_locale(variable)) variables.push_back(variable);
-  std::vector<char*> argv;
-  for (std::string& option : options) argv.push_back(option.data());
-  argv.push_back(nullptr);
-  std::vector<char*> envp;
-  for (std::string& variable : variables) envp.push_back(variable.data());
-  envp.push_back(nullptr);
+  const auto argv = pointers_to(options);
+  const auto envp = pointers_to(variables);
 
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);

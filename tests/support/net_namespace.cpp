@@ -8,14 +8,13 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <exception>
 #include <fstream>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 
+#include "tests/support/on_a_thread.hpp"
 #include "tests/support/temp_file.hpp"
 
 namespace sandbox_worker::tests {
@@ -46,18 +45,12 @@ void enter() {
 void in_net_namespace(const std::function<void()>& body) {
   const TempFile resolv_conf;
   std::ofstream(resolv_conf.path()) << "nameserver " << kSilentAddress << '\n';
-  std::exception_ptr error;
-  std::thread([&] {
-    try {
-      enter();
-      check(::mount(resolv_conf.path().c_str(), "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0,
-            "/etc/resolv.conf");
-      body();
-    } catch (...) {
-      error = std::current_exception();
-    }
-  }).join();
-  if (error) std::rethrow_exception(error);
+  testing::on_a_thread([&] {
+    enter();
+    check(::mount(resolv_conf.path().c_str(), "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0,
+          "/etc/resolv.conf");
+    body();
+  });
 }
 
 bool without_namespaces() {

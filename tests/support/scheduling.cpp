@@ -3,26 +3,11 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include <exception>
-#include <thread>
-
 #include "tests/support/left_out.hpp"
+#include "tests/support/on_a_thread.hpp"
 
 namespace sandbox_worker::testing {
 namespace {
-
-/// What `work` throws, a failed REQUIRE, is thrown here.
-void on_a_thread(const std::function<void()>& work) {
-  std::exception_ptr error;
-  std::thread([&] {
-    try {
-      work();
-    } catch (...) {
-      error = std::current_exception();
-    }
-  }).join();
-  if (error) std::rethrow_exception(error);
-}
 
 bool become_normal() {
   const sched_param none{};
