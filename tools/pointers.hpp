@@ -5,8 +5,8 @@
 
 namespace sandbox_worker::tools {
 
-/// The arguments or the environment of a program to be started, as exec wants them: valid as long as `strings`
-/// is left alone.
+/// The arguments or the environment of a program to be started, as exec wants them: valid as long as
+/// `strings` is left alone.
 inline std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   std::vector<char*> result;
   result.reserve(strings.size() + 1);
