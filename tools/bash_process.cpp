@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,12 +14,14 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "tools/pointers.hpp"
 #include "tools/prompt_thread.hpp"
+#include "tools/script_link.hpp"
 #include "tools/system_error.hpp"
 
 namespace sandbox_worker::tools {
@@ -45,8 +48,15 @@ struct Pipe {
   }
 };
 
+/// What a child tells when it can't become bash.
+struct Failure {
+  enum class Of { bash, directory, script } of = Of::bash;
+  int error = 0;
+};
+
 struct ChildSetup {
   const char* directory;
+  const char* script_place;
   char* const* argv;
   char* const* envp;
   int control;
@@ -72,9 +82,10 @@ void close_all_between(unsigned first, unsigned last) {
 /// Between fork and exec: only calls that are safe there. Process v2 has no say over descriptors above 2 (it
 /// passes all open ones on) and waits for the child in destructors, so this is done by hand.
 [[noreturn]] void become_bash(const ChildSetup& setup) {
-  const auto fail = [&] {
-    const int reason = errno;
-    [[maybe_unused]] const ssize_t told = ::write(setup.report, &reason, sizeof reason);
+  int report = setup.report;
+  const auto fail = [&](Failure::Of what) {
+    const Failure failure{.of = what, .error = errno};
+    [[maybe_unused]] const ssize_t told = ::write(report, &failure, sizeof failure);
     ::_exit(127);
   };
   ::setsid();
@@ -88,18 +99,18 @@ void close_all_between(unsigned first, unsigned last) {
   // First above all targets, so that none of them is overwritten before its turn.
   const auto lift = [&](int fd) { return ::fcntl(fd, F_DUPFD, 100); };
   const int control = lift(setup.control);
-  const int report = lift(setup.report);
+  report = lift(report);
   const int own_output = lift(setup.own_output);
   const int null = lift(::open("/dev/null", O_RDWR));
-  const std::array privates{lift(setup.status), lift(setup.output), lift(setup.command), lift(setup.exports),
-                            null};
-  if (::dup2(control, 0) < 0 || ::dup2(own_output, 1) < 0 || ::dup2(own_output, 2) < 0 ||
-      ::dup2(report, 3) < 0)
-    fail();
+  const std::array privates{
+      lift(setup.status), lift(setup.output), lift(setup.command), lift(setup.exports), null, control};
+  if (::dup2(null, 0) < 0 || ::dup2(own_output, 1) < 0 || ::dup2(own_output, 2) < 0 || ::dup2(report, 3) < 0)
+    fail(Failure::Of::bash);
   int next = kFirstPrivateFd;
   for (const int fd : privates)
-    if (::dup2(fd, next++) < 0) fail();
-  ::fcntl(3, F_SETFD, FD_CLOEXEC);
+    if (::dup2(fd, next++) < 0) fail(Failure::Of::bash);
+  report = 3;
+  ::fcntl(report, F_SETFD, FD_CLOEXEC);
   close_all_between(4, kFirstPrivateFd - 1);
   close_all_between(static_cast<unsigned>(next), ~0U);
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY);
@@ -109,10 +120,11 @@ void close_all_between(unsigned first, unsigned last) {
   }
   const rlimit mark{.rlim_cur = setup.tag, .rlim_max = setup.tag};
   if (setup.tag != 0) ::setrlimit(RLIMIT_RTTIME, &mark);
-  if (::chdir(setup.directory) == 0) ::execve(kBash, setup.argv, setup.envp);
-  const int reason = errno;
-  [[maybe_unused]] const ssize_t told = ::write(3, &reason, sizeof reason);
-  ::_exit(127);
+  if (::chdir(setup.directory) != 0) fail(Failure::Of::directory);
+  if (!ScriptLink::enter(setup.script_place)) fail(Failure::Of::script);
+  ::execve(kBash, setup.argv, setup.envp);
+  fail(Failure::Of::bash);
+  ::abort();
 }
 
 /// A child inside of the group where that is possible: joining it later takes the kernel tens of
@@ -131,12 +143,27 @@ pid_t fork_into(int control_group) {
   return ::fork();
 }
 
-/// BASH_ENV would be read by this very shell, from the pipe of our lines; it is exported in Bash instead.
-/// Functions of the other names would take the place of the builtins that these lines need.
+/// BASH_ENV would be read by this very shell, before our lines; it is exported in Bash instead. Functions of
+/// the other names would take the place of the builtins that these lines need. OLDPWD is where the shell
+/// begins: the one of whoever started us means nothing to commands.
 bool spoils_the_start(std::string_view variable) {
-  constexpr std::array<std::string_view, 5> kNames{
-      "BASH_ENV=", "BASH_FUNC_builtin%%=", "BASH_FUNC_eval%%=", "BASH_FUNC_exec%%=", "BASH_FUNC_shopt%%="};
+  constexpr std::array<std::string_view, 6> kNames{
+      "BASH_ENV=",         "BASH_FUNC_builtin%%=", "BASH_FUNC_eval%%=",
+      "BASH_FUNC_exec%%=", "BASH_FUNC_shopt%%=",   "OLDPWD="};
   return std::ranges::any_of(kNames, [&](std::string_view name) { return variable.starts_with(name); });
+}
+
+/// The directory by the name that $PWD has for it, where that is one.
+std::string name_of_directory(const std::string& directory, const Environment& environment) {
+  constexpr std::string_view kPwd = "PWD=/";
+  const auto pwd = std::ranges::find_if(environment, [&](auto& entry) { return entry.starts_with(kPwd); });
+  if (pwd == environment.end()) return directory;
+  auto name = pwd->substr(kPwd.size() - 1);
+  struct stat named{};
+  struct stat wanted{};
+  const bool same = ::stat(name.c_str(), &named) == 0 && ::stat(directory.c_str(), &wanted) == 0 &&
+                    named.st_dev == wanted.st_dev && named.st_ino == wanted.st_ino;
+  return same ? name : directory;
 }
 
 }  // namespace
@@ -156,12 +183,14 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   // Orphans of the session come to us instead of to init, so that they can be found and reaped.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 
-  std::vector<std::string> arguments{"bash", "--norc", "--noprofile"};
+  std::vector<std::string> arguments{"bash", "--norc", "--noprofile", ScriptLink::kName};
   std::vector<std::string> variables = start.environment;
   std::erase_if(variables, spoils_the_start);
+  variables.push_back("OLDPWD=" + name_of_directory(start.directory, start.environment));
   const auto argv = pointers_to(arguments);
   const auto envp = pointers_to(variables);
   const ChildSetup setup{.directory = start.directory.c_str(),
+                         .script_place = start.script_place.c_str(),
                          .argv = argv.data(),
                          .envp = envp.data(),
                          .control = control->read.get(),
@@ -178,15 +207,16 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   if (pid < 0) return failed("start", kBash, errno);
   if (pid == 0) become_bash(setup);
   report->write.reset();
-  int reason = 0;
+  Failure failure;
   ssize_t told = 0;
-  do told = ::read(report->read.get(), &reason, sizeof reason);
+  do told = ::read(report->read.get(), &failure, sizeof failure);
   while (told < 0 && errno == EINTR);
   if (told != 0) {
     ::waitpid(pid, nullptr, 0);
-    if (told < 0) reason = EIO;
-    if (::access(kBash, X_OK) != 0) return failed("start", kBash, reason);
-    return failed("start the shell in", start.directory, reason);
+    if (told != sizeof failure) return failed("start", kBash, EIO);
+    if (failure.of == Failure::Of::directory)
+      return failed("start the shell in", start.directory, failure.error);
+    return failed("start", failure.of == Failure::Of::bash ? kBash : start.script_place, failure.error);
   }
   return BashProcess{pid,
                      std::move(control->write),

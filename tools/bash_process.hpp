@@ -12,12 +12,15 @@
 namespace sandbox_worker::tools {
 
 /// Where bash finds its private descriptors, in this order: the status pipe, the pipe for what commands
-/// print, the memory file with a command's text, the pipe for the exported variables, and /dev/null for
-/// reading and writing. All stay open when bash executes a program, unless it moves them; see Shell.
+/// print, the memory file with a command's text, the pipe for the exported variables, /dev/null for reading
+/// and writing, and the pipe that it reads its commands from, which it has opened once more as its script.
+/// All stay open when bash executes a program, unless it moves or closes them; see Shell.
 inline constexpr int kFirstPrivateFd = 80;
+inline constexpr int kScriptFd = kFirstPrivateFd + 5;
 
 struct BashStart {
-  std::string directory;
+  std::string directory;     // absolute; see kFirstShellLines
+  std::string script_place;  // of a ScriptLink, made
   const Environment& environment;
   std::uint64_t tag = 0;   // see process_tag
   int command = -1;        // the memory file with a command's text
@@ -27,7 +30,7 @@ struct BashStart {
 
 struct BashProcess {
   pid_t pid = -1;
-  UniqueFd control;          // write end of its standard input
+  UniqueFd control;          // write end of the pipe that it reads its commands from
   UniqueFd control_waiting;  // the other end: tells what it hasn't read yet, and keeps SIGPIPE away
   UniqueFd status;           // read end of its status pipe
   UniqueFd exports;          // read end of the pipe for the exported variables
@@ -35,7 +38,8 @@ struct BashProcess {
 };
 
 /// Starts one bash in a session of its own, with default signals, no other descriptors, a high OOM score, and
-/// its tag; it dies with this thread's process. Waits until it is executed. The error is a sentence.
+/// its tag; it dies with this thread's process. Waits until it is executed. It has yet to go into
+/// `directory`, which was only tried: that stands in OLDPWD. The error is a sentence.
 std::expected<BashProcess, std::string> start_bash(const BashStart& start);
 
 /// Marks every process that a lane's shells start, in a resource limit that nobody uses otherwise: it

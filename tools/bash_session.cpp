@@ -122,18 +122,19 @@ std::optional<std::string> BashSession::start_shell() {
                            .stuck = [stuck = report(Kind::stuck)] { stuck(0); }};
   ShellOptions shell{.executor = options_.executor,
                      .directory = next_.directory,
+                     .script = options_.script,
                      .environment = options_.environment,
                      .tag = tag_,
                      .output = pipe_->write_end(),
                      .control_group = group_ ? group_->directory() : -1};
   auto started = Shell::start(shell, events);
-  const std::string wanted = next_.directory;
   for (const std::string& other : {options_.workdir, std::string("/")}) {  // the directory may be gone
-    if (started || next_.directory == other) continue;
-    shell.directory = next_.directory = other;
+    if (started || shell.directory == other) continue;
+    shell.directory = other;
     started = Shell::start(shell, events);
   }
   if (!started) return started.error();
+  const std::string wanted = std::exchange(next_.directory, shell.directory);
   if (next_.directory != wanted)
     begin_note_ = fmt::format("[{} can't be entered; the shell began in {}]\n", wanted, next_.directory);
   shell_ = *std::move(started);

@@ -146,7 +146,9 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   over_ = true;  // until there is a process
   command_.reset(::memfd_create("command", MFD_CLOEXEC));
   if (!command_) return system_error_text("make", "a memory file for the shell", errno);
+  if (auto made = options.script.make(); !made) return std::move(made).error();
   auto started = start_bash({.directory = options.directory,
+                             .script_place = options.script.directory(),
                              .environment = options.environment,
                              .tag = options.tag,
                              .command = command_.get(),
@@ -171,8 +173,7 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
   if (process >= 0) process_.assign(process);
 #endif
-  if (::write(control_.get(), kFirstShellLines.data(), kFirstShellLines.size()) < 0)
-    return system_error_text("write to", "the shell", errno);
+  if (!send(kFirstShellLines)) return system_error_text("write to", "the shell", errno);
   return std::nullopt;
 }
 

@@ -17,6 +17,7 @@
 
 #include "tools/environment.hpp"
 #include "tools/process_table.hpp"
+#include "tools/script_link.hpp"
 #include "tools/shell_lines.hpp"
 #include "tools/unique_fd.hpp"
 
@@ -25,6 +26,7 @@ namespace sandbox_worker::tools {
 struct ShellOptions {
   boost::asio::any_io_executor executor;
   std::string directory;
+  const ScriptLink& script;  // outlives the start
   Environment environment;
   std::uint64_t tag = 0;   // see process_tag
   int output = -1;         // where commands print; the caller's

@@ -43,17 +43,21 @@ std::string end_part(std::string_view word, Guard guard) {
 
 }  // namespace
 
-/// So that no program inherits them: bash closes on execution what is copied from a descriptor that is closed
+/// Of the directory, nothing is left that a shell which was started there would not have. Of the descriptors:
+/// so that no program inherits them, bash closes on execution what is copied from a descriptor that is closed
 /// then, and its own copy of one that is closed for the time of an eval is such a one: at 10, as nothing else
 /// is open yet.
 const std::string_view kFirstShellLines =
+    "\\builtin cd -- \"$OLDPWD\" || \\builtin exit\n"
+    "\\builtin unset OLDPWD\n"
+    "\\builtin declare -x OLDPWD\n"
     "\\shopt -s expand_aliases\n"
     "\\eval '\\exec 90>&10' 80>&-\n"
     "\\eval '\\exec 91>&10' 81>&-\n"
     "\\eval '\\exec 92<&10' 82<&-\n"
     "\\eval '\\exec 93>&10' 83>&-\n"
     "\\eval '\\exec 94<&10' 84<&-\n"
-    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&-\n";
+    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&- 85<&-\n";
 
 bool may_define_builtin(std::string_view command) {
   if (!command.contains("builtin")) return false;

@@ -11,7 +11,9 @@ enum class Printing { to_output, nowhere };
 /// Where a shell keeps its status pipe, which is closed in any program that takes its place.
 inline constexpr int kStatusFd = 90;
 
-/// What a fresh shell reads first: it moves the private descriptors to 90 and above, out of the agent's way.
+/// What a fresh shell reads first: it goes into its directory, which is in $OLDPWD, and moves the private
+/// descriptors to 90 and above, out of the agent's way. It ends itself where the directory has gone
+/// meanwhile.
 extern const std::string_view kFirstShellLines;
 
 /// Whether a line is meant for a command that may define a function named `builtin`.

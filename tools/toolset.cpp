@@ -36,15 +36,14 @@ SearchOptions search_options(const ToolsetOptions& options) {
 }  // namespace
 
 Toolset::Toolset(const ToolsetOptions& options) {
-  BashOptions bash;
-  bash.executor = options.executor;
-  bash.pool = options.pool;
-  bash.workdir = options.workspace->workdir();
-  bash.environment = options.environment;
-  bash.limits = options.limits;
-  bash.spill = options.spill;
-  bash.on_shell = options.on_shell;
-  auto shell = std::make_unique<Bash>(std::move(bash));
+  auto shell = std::make_unique<Bash>(BashOptions{.executor = options.executor,
+                                                  .pool = options.pool,
+                                                  .workdir = options.workspace->workdir(),
+                                                  .environment = options.environment,
+                                                  .limits = options.limits,
+                                                  .script = *options.script,
+                                                  .spill = options.spill,
+                                                  .on_shell = options.on_shell});
   bash_ = shell.get();
   tools_.push_back(std::move(shell));
 

@@ -96,11 +96,13 @@ class BarePipe {
 class Ours {
  public:
   explicit Ours(std::string workdir)
-      : bash_({.executor = io_.get_executor(),
+      : script_(workdir + "/.shell"),
+        bash_({.executor = io_.get_executor(),
                .pool = pool_.get_executor(),
                .workdir = std::move(workdir),
                .environment = command_environment({kEnvironment.begin(), kEnvironment.end() - 1}, {}),
                .limits = {},
+               .script = script_,
                .spill = nullptr}) {}
   ~Ours() { pool_.join(); }
   Ours(const Ours&) = delete;
@@ -121,6 +123,7 @@ class Ours {
  private:
   boost::asio::io_context io_{1};
   boost::asio::thread_pool pool_{2};
+  ScriptLink script_;
   Bash bash_;
 };
 

@@ -27,12 +27,15 @@ tools::Environment BashLane::default_environment() {
 
 BashLane::BashLane(Options options)
     : spill(*tools::SpillStore::open(path(".spill"), options.spill)),
-      bash(std::make_unique<tools::Bash>(tools::BashOptions{.executor = io.get_executor(),
-                                                            .pool = pool.get_executor(),
-                                                            .workdir = dir.path().string(),
-                                                            .environment = std::move(options.environment),
-                                                            .limits = options.limits,
-                                                            .spill = spill.get()})) {}
+      script(private_dir / "shell"),
+      bash(std::make_unique<tools::Bash>(
+          tools::BashOptions{.executor = io.get_executor(),
+                             .pool = pool.get_executor(),
+                             .workdir = options.workdir.empty() ? dir.path().string() : options.workdir,
+                             .environment = std::move(options.environment),
+                             .limits = options.limits,
+                             .script = script,
+                             .spill = spill.get()})) {}
 
 tools::ToolResult BashLane::await(asio::awaitable<tools::ToolResult> call, asio::cancellation_slot slot) {
   std::optional<tools::ToolResult> result;

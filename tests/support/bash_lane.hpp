@@ -15,6 +15,7 @@
 
 #include "tests/support/temp_dir.hpp"
 #include "tools/bash.hpp"
+#include "tools/script_link.hpp"
 #include "tools/spill.hpp"
 
 namespace sandbox_worker::testing {
@@ -31,6 +32,7 @@ class BashLane {
     tools::Environment environment = default_environment();
     tools::Limits limits{};
     tools::SpillStore::Limits spill{};
+    std::string workdir{};  // empty: `dir`
   };
   static tools::Environment default_environment();
 
@@ -55,6 +57,8 @@ class BashLane {
   boost::asio::io_context io;
   boost::asio::thread_pool pool{2};
   std::unique_ptr<tools::SpillStore> spill;
+  TempDir private_dir;
+  tools::ScriptLink script;
   std::unique_ptr<tools::Bash> bash;
 
  private:

@@ -14,6 +14,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/support/bash_lane.hpp"
@@ -44,8 +45,8 @@ bool stop_reading(pid_t shell) {
   const auto give_up = Clock::now() + std::chrono::seconds(1);
   for (auto process = process_info(shell); process && process->state != 'T'; process = process_info(shell))
     if (process->ended() || Clock::now() > give_up) return false;
-  const UniqueFd input(
-      ::open(fmt::format("/proc/{}/fd/0", shell).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const UniqueFd input(  // where bash keeps its script
+      ::open(fmt::format("/proc/{}/fd/255", shell).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   int unread = 0;
   if (!input || ::ioctl(input.get(), FIONREAD, &unread) != 0) return false;
   return unread >= 3;  // the line's end and a comment
@@ -401,6 +402,38 @@ TEST_CASE("bash: whenever its shell is killed, a command is run once, or cut wit
   }
   CHECK(whole > 0);
   CHECK(met_in_line > 0);
+}
+
+TEST_CASE("bash: a command may copy its standard input, which costs no shell") {
+  Lane lane;
+  lane.text("kept=1; printf '1\\n2\\n' >two");
+  const std::vector<std::pair<const char*, const char*>> rows = {
+      {"exec 3<&0; cat <&3; echo ok; exec 3<&-", "ok\n"},
+      {"while read -r line; do echo $line; done 4<&0 <two", "1\n2\n"},
+      {"while read -r line <&3; do echo $line; done 3<&0", "(no output)"},
+      {"exec 6<&0 <two; read -r line; exec <&6 6<&-; echo $line; cat", "1\n"},
+      {"mapfile -u 5 all 5<&0; echo ${#all[@]}", "0\n"},
+      {"eval 'cat 7<&0'; f() { cat <&8; } 8<&0; f; echo $(cat 9<&0)", "\n"},
+      {"{ cat; } {copy}<&0; cat 3<&0 & wait; echo ok", "ok\n"},
+      {"set -o posix; exec 3<&0; set +o posix; exec 3<&-; echo ok", "ok\n"},
+      {"exec 255>high 255>&-; echo ok", "ok\n"},  // where bash has its script
+  };
+  for (const auto& [command, expected] : rows) {
+    CAPTURE(command);
+    CHECK(lane.text(command) == expected);
+    CHECK(lane.text("echo $kept") == "1\n");
+  }
+}
+
+TEST_CASE("bash: its name is bash in messages, in functions too, and nothing of ours is called a caller") {
+  Lane lane;
+  lane.text("printf 'missing\\necho $0 ${BASH_SOURCE[0]}\\n' >script");
+  CHECK(lane.text("echo $0 $# $-") == "bash 0 hB\n");
+  CHECK(lane.text("f() { missing; }; f || true") == "bash: line 1: missing: command not found\n");
+  CHECK(lane.text("true\nmissing || true") == "bash: line 2: missing: command not found\n");
+  CHECK(lane.text(". ./script") == "./script: line 1: missing: command not found\nbash ./script\n");
+  CHECK(lane.text("caller; f() { caller 0; }; f") == "0 NULL\n1 main bash\n");
+  CHECK(lane.text("[[ ${BASH_SOURCE[0]} == \"$0\" ]] && echo not sourced") == "not sourced\n");
 }
 
 TEST_CASE("bash: restricted mode restricts the commands only") {

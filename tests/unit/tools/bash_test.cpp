@@ -5,11 +5,15 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "tests/support/bash_lane.hpp"
+#include "tests/support/temp_dir.hpp"
 #include "tools/process_table.hpp"
 
 namespace asio = boost::asio;
@@ -118,6 +122,28 @@ TEST_CASE("bash: commands inherit no descriptor but 0, 1 and 2") {
         "0\n[exit status 1]");
   CHECK(lane.text("ls -l /proc/$$/fd | grep -c -e socket: -e ' 57 ' -e anon_inode") == "0\n[exit status 1]");
   ::close(leak);
+}
+
+TEST_CASE("bash: a shell begins in its directory, by the name that PWD has for it, and comes from nowhere") {
+  const sandbox_worker::testing::TempDir dir;
+  const std::string odd = dir / "it's \xFF\n$(here) ";
+  std::filesystem::create_directory(odd);
+  std::filesystem::create_symlink(odd, dir / "link");
+  const std::string link = dir / "link";
+  for (const std::string& pwd : {link, dir / "missing", dir.path().string(), std::string(".")}) {
+    CAPTURE(pwd);
+    Lane::Options options;
+    options.workdir = odd;
+    for (const std::string& entry :
+         {"PWD=" + pwd, std::string("OLDPWD=/usr"), std::string("CDPATH=/"),
+          std::string("BASH_FUNC_cd%%=() {  echo bad; }"), std::string("SHELLOPTS=errexit:nounset")})
+      options.environment.push_back(entry);
+    Lane lane(std::move(options));
+    CHECK(lane.text("test . -ef ../link && test \"$PWD\" -ef . && echo \"${PWD##*/}\"") ==
+          (pwd == link ? "link\n" : "it's \uFFFD\n$(here) \n"));
+    CHECK(lane.text("\\builtin cd - || echo nowhere") == "bash: line 1: cd: OLDPWD not set\nnowhere\n");
+    CHECK(lane.text("env | grep OLDPWD || declare -p OLDPWD") == "declare -x OLDPWD\n");
+  }
 }
 
 TEST_CASE("bash: a shell that ends is said, and the next call finds directory and exported variables") {
