@@ -1,6 +1,7 @@
 #include "tools/git_excludes.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -72,8 +73,8 @@ std::string in_home(std::string path, const std::string& home) {
 /// core.excludesFile of the configuration file `path`, relative to `directory`, and of what it includes.
 std::optional<std::string> configured(int directory, const std::string& path, const std::string& home,
                                       unsigned depth = 0) {
-  const std::string text = read_small_file(directory, path);
-  return excludes_file_of(text, [&](std::string included) -> std::optional<std::string> {
+  const auto file = read_small_file(directory, path);
+  return excludes_file_of(file.text, [&](std::string included) -> std::optional<std::string> {
     if (depth == kMaxIncludes) return std::nullopt;
     included = in_home(std::move(included), home);
     if (!included.starts_with('/')) included.insert(0, path, 0, path.rfind('/') + 1);
@@ -81,8 +82,8 @@ std::optional<std::string> configured(int directory, const std::string& path, co
   });
 }
 
-std::shared_ptr<const IgnoreRules> read_rules(int directory, const std::string& path) {
-  auto rules = IgnoreRules::parse(read_small_file(directory, path));
+std::shared_ptr<const IgnoreRules> read_rules(int directory, const std::string& path, IgnoreRoom& room) {
+  auto rules = rules_of(read_small_file(directory, path), room);
   return rules.empty() ? nullptr : std::make_shared<const IgnoreRules>(std::move(rules));
 }
 
@@ -90,21 +91,32 @@ UniqueFd open_directory(int at, const std::string& path) {
   return UniqueFd(::openat(at, path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-/// Where the repository of `directory` keeps what all its worktrees share.
+/// Where the repository of `directory` keeps what all its worktrees share; nothing where there is none. git
+/// asks for more than a HEAD, but nothing else has one.
 UniqueFd open_common_directory(int directory) {
   UniqueFd git = open_directory(directory, ".git");
   if (!git) {
     constexpr std::string_view kLeadsTo = "gitdir: ";
-    const std::string file = read_small_file(directory, ".git");
+    const std::string file = read_small_file(directory, ".git").text;
     if (!file.starts_with(kLeadsTo)) return {};
     git = open_directory(directory, std::string(trimmed(std::string_view(file).substr(kLeadsTo.size()))));
     if (!git) return {};
   }
-  const std::string common(trimmed(read_small_file(git.get(), "commondir")));
+  if (::faccessat(git.get(), "HEAD", F_OK, AT_SYMLINK_NOFOLLOW) != 0) return {};
+  const std::string common(trimmed(read_small_file(git.get(), "commondir").text));
   return common.empty() ? std::move(git) : open_directory(git.get(), common);
 }
 
 }  // namespace
+
+IgnoreRules rules_of(const SmallFile& file, IgnoreRoom& room) {
+  std::string_view text = file.text;
+  if (!file.whole) {
+    room.left_out = true;
+    text = text.substr(0, text.rfind('\n') + 1);
+  }
+  return IgnoreRules::parse(text, room);
+}
 
 std::optional<std::string> excludes_file_of(std::string_view configuration, const ReadInclude& include) {
   std::optional<std::string> found;
@@ -146,19 +158,24 @@ UserExcludes read_user_excludes(const GitConfiguration& configuration) {
     if (auto own = configured(AT_FDCWD, file, home)) named = std::move(own);
   }
   std::string path = named ? in_home(std::move(*named), home) : xdg.empty() ? "" : xdg + "/git/ignore";
-  if (!path.starts_with('/')) return {.home = home, .in_repository = std::move(path), .rules = nullptr};
-  return {.home = home, .in_repository = {}, .rules = read_rules(AT_FDCWD, path)};
+  UserExcludes user{.home = home, .in_repository = {}, .rules = nullptr, .room = {}};
+  if (path.starts_with('/'))
+    user.rules = read_rules(AT_FDCWD, path, user.room);
+  else
+    user.in_repository = std::move(path);
+  return user;
 }
 
-RepositoryExcludes read_repository_excludes(int directory, const UserExcludes& user) {
+std::optional<RepositoryExcludes> read_repository_excludes(int directory, const UserExcludes& user,
+                                                           IgnoreRoom& room) {
   const UniqueFd common = open_common_directory(directory);
-  if (!common) return {.exclude = {}, .rules = user.rules};
-  RepositoryExcludes excludes{.exclude = IgnoreRules::parse(read_small_file(common.get(), "info/exclude")),
+  if (!common) return std::nullopt;
+  RepositoryExcludes excludes{.exclude = rules_of(read_small_file(common.get(), "info/exclude"), room),
                               .rules = user.rules};
   auto own = configured(common.get(), "config", user.home);
   const std::string path = own ? in_home(std::move(*own), user.home) : user.in_repository;
   // git goes to the top of the repository before it opens the file, wherever it was told the name.
-  if (own || !path.empty()) excludes.rules = read_rules(directory, path);
+  if (own || !path.empty()) excludes.rules = read_rules(directory, path, room);
   return excludes;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "tools/ignore_rules.hpp"
+#include "tools/small_file.hpp"
 
 namespace sandbox_worker::tools {
 
@@ -15,6 +16,7 @@ struct UserExcludes {
   std::string home;                          // "" is none
   std::string in_repository;                 // a file of rules in the top directory of each; "" is none
   std::shared_ptr<const IgnoreRules> rules;  // null: none
+  IgnoreRoom room;                           // that these have left
 };
 
 /// The files that configure git outside of any repository; an empty name is none.
@@ -35,8 +37,13 @@ struct RepositoryExcludes {
 };
 
 /// `directory` has an entry ".git": the repository itself, or, in a worktree or submodule, a file that says
-/// where it is. These files are git's own, so links in them lead where git would go.
-RepositoryExcludes read_repository_excludes(int directory, const UserExcludes& user);
+/// where it is; nothing where it is neither. These files are git's own, so links in them lead where git would
+/// go.
+std::optional<RepositoryExcludes> read_repository_excludes(int directory, const UserExcludes& user,
+                                                           IgnoreRoom& room);
+
+/// The rules in a file of which only the beginning may have been read.
+IgnoreRules rules_of(const SmallFile& file, IgnoreRoom& room);
 
 /// The value of core.excludesFile in a git configuration file; the last one counts. `include` gives the value
 /// of core.excludesFile in the file that an include.path names.

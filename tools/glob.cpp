@@ -102,6 +102,7 @@ std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_
         hits.more_ignored ? "at least " : "", counted(hits.ignored, "matching file", "matching files"));
   }
   if (hits.unreadable > 0) text += unreadable_note(hits.unreadable) + "\n";
+  if (hits.rules_left_out) text += rules_left_out_note() + "\n";
   text.pop_back();
   return text;
 }

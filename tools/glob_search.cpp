@@ -149,7 +149,8 @@ GlobHits glob(const GlobPattern& pattern, bool named, const SearchPlace& place, 
           .total = shared.total,
           .ignored = shared.ignored,
           .more_ignored = !all,
-          .unreadable = unreadable};
+          .unreadable = unreadable,
+          .rules_left_out = walk.rules_left_out()};
 }
 
 }  // namespace sandbox_worker::tools

@@ -31,6 +31,7 @@ struct GlobHits {
   std::uint64_t ignored = 0;     // matching files that were left out
   bool more_ignored = false;     // there may be more of those
   std::uint64_t unreadable = 0;  // directories, in which more may match
+  bool rules_left_out = false;   // some of the files may be ignored
 };
 
 /// Finds the regular files below `place` that match, and the links that match and lead to one inside the

@@ -40,6 +40,7 @@ void append_gaps(std::string& text, const GrepCounts& counts) {
   if (counts.unreadable > 0)
     append_line(text, fmt::format("[{} couldn't be read]", counted(counts.unreadable, "file", "files")));
   if (counts.unreadable_directories > 0) append_line(text, unreadable_note(counts.unreadable_directories));
+  if (counts.rules_left_out) append_line(text, rules_left_out_note());
   if (counts.in_pieces > 0) {
     append_line(text, fmt::format("[{} searched in pieces: a match of over {} bytes may be missing]",
                                   counted(counts.in_pieces, "file was", "files were"), counts.sure));

@@ -211,6 +211,7 @@ GrepCounts grep(const LineSearch& search, const SearchPlace& place, const Deadli
   const FileList list = FileList::collect(walk, deadline, counts.ignored);
   const bool all_listed = !listing.has_cut();
   counts.unreadable_directories = walk.unreadable();
+  counts.rules_left_out = walk.rules_left_out();
   std::atomic<std::uint64_t> next = 0;
   std::mutex mutex;
   fan_out(list.files().size() > kAlone ? place.threads : 1, [&](unsigned) {

@@ -14,6 +14,7 @@ struct GrepCounts {
   std::uint64_t binary = 0;
   std::uint64_t unreadable = 0;
   std::uint64_t unreadable_directories = 0;
+  bool rules_left_out = false;  // some of the files may be ignored
   std::uint64_t in_pieces = 0;  // files in which matches of over `sure` bytes may be missing
   std::size_t sure = kEndless;
   int error = 0;              // why the one file that was named is unreadable

@@ -12,8 +12,9 @@
 namespace sandbox_worker::tools {
 namespace {
 
-std::string read_beneath(int directory, const char* path) {
-  return read_small_file(open_without_links(directory, path, O_RDONLY));
+IgnoreRules read_beneath(int directory, const char* path, IgnoreRoom& room) {
+  const auto file = read_small_file(open_without_links(directory, path, O_RDONLY));
+  return rules_of(file, room);
 }
 
 }  // namespace
@@ -29,16 +30,20 @@ std::shared_ptr<const IgnoreScope> read_scope(int fd, IgnoreFiles present, std::
                                               std::shared_ptr<const IgnoreScope> above) {
   if (!present.dot_ignore && !present.gitignore && !present.git) return above;
   auto scope = std::make_shared<IgnoreScope>();
-  if (above) scope->user = above->user;
+  if (above) {
+    scope->user = above->user;
+    scope->room = above->room;
+  }
   scope->above = std::move(above);
   scope->base = base;
-  scope->repository = present.git;
-  if (present.dot_ignore) scope->dot_ignore = IgnoreRules::parse(read_beneath(fd, ".ignore"));
-  if (present.gitignore) scope->gitignore = IgnoreRules::parse(read_beneath(fd, ".gitignore"));
-  if (present.git) {
-    auto excludes = read_repository_excludes(fd, scope->user ? *scope->user : UserExcludes{});
-    scope->exclude = std::move(excludes.exclude);
-    scope->global = std::move(excludes.rules);
+  if (present.dot_ignore) scope->dot_ignore = read_beneath(fd, ".ignore", scope->room);
+  if (present.gitignore) scope->gitignore = read_beneath(fd, ".gitignore", scope->room);
+  if (!present.git) return scope;
+  const UserExcludes none;
+  if (auto excludes = read_repository_excludes(fd, scope->user ? *scope->user : none, scope->room)) {
+    scope->repository = true;
+    scope->exclude = std::move(excludes->exclude);
+    scope->global = std::move(excludes->rules);
   }
   return scope;
 }
@@ -52,6 +57,7 @@ OuterScope read_outer_scope(const std::string& path, UserExcludes user,
                             const std::function<UniqueFd(const std::string&)>& open_directory) {
   auto outermost = std::make_shared<IgnoreScope>();
   outermost->global = user.rules;
+  outermost->room = user.room;
   outermost->user = std::make_shared<const UserExcludes>(std::move(user));
   std::vector<std::pair<UniqueFd, std::size_t>> above;  // innermost first, with the length of the path
   for (auto slash = path.rfind('/'); slash != std::string::npos && path.size() > 1;

@@ -28,7 +28,7 @@ struct IgnoreFiles {
 };
 
 /// The scope of the directory `fd`, whose path is `base` bytes long (with its slash); `above` where it has no
-/// rules of its own. Links are not followed, as git does; of a file, what is over 4 MiB is left out.
+/// rules of its own. Links are not followed, as git does. What is left out for want of room is marked there.
 std::shared_ptr<const IgnoreScope> read_scope(int fd, IgnoreFiles present, std::size_t base,
                                               std::shared_ptr<const IgnoreScope> above);
 

@@ -69,8 +69,12 @@ void IgnorePattern::classify(std::string_view glob) {
   const auto wild = glob.find_first_of(kSpecial);
   exact_ = wild == npos;
   literal_ = glob.substr(0, wild);
-  needed_ = longest_literal();
   last_component_ = glob.substr(glob.rfind('/') + 1);
+  if (exact_) {
+    tokens_ = {};
+    return;
+  }
+  needed_ = longest_literal();
   const auto takes_slash = [](const Token& token) {
     return token.kind == Kind::anything || token.kind == Kind::any_directories ||
            (token.kind == Kind::byte && token.byte == '/');
@@ -109,7 +113,7 @@ bool IgnorePattern::compile(std::string_view glob) {
     } else if (c == '[') {
       const auto set = compile_set(glob, ++at);
       if (!set) return false;
-      tokens_.push_back({Kind::set, 0, static_cast<std::uint32_t>(sets_.size())});
+      tokens_.push_back({Kind::set, 0, static_cast<std::uint16_t>(sets_.size())});
       sets_.push_back(*set);
     } else {
       if (c == '\\' && ++at == glob.size()) return false;
@@ -196,7 +200,10 @@ bool IgnorePattern::anywhere() const noexcept {
 }
 
 bool IgnorePattern::concerns(std::string_view directory) const {
-  return by_name_ || matches(std::span(tokens_).first(directory_tokens_), directory);
+  if (by_name_) return true;
+  if (exact_)
+    return directory == std::string_view(literal_).substr(0, literal_.size() - last_component_.size());
+  return matches(std::span(tokens_).first(directory_tokens_), directory);
 }
 
 // What lies between two "**" is a fixed number of components, and what lies between two "*" of one component

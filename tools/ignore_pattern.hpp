@@ -43,7 +43,7 @@ class IgnorePattern {
   struct Token {
     Kind kind;
     std::uint8_t byte;
-    std::uint32_t set;
+    std::uint16_t set;  // a line is too short for more
   };
   using Set = std::bitset<256>;
 
@@ -63,7 +63,7 @@ class IgnorePattern {
   std::string needed_;   // the longest text without wildcards
   std::string literal_;  // what precedes the first wildcard; or the whole, or the extension
   std::string last_component_;
-  std::vector<Token> tokens_;
+  std::vector<Token> tokens_;         // none where it is exact
   std::size_t directory_tokens_ = 0;  // those up to the last that takes a slash
   std::vector<Set> sets_;
 };

@@ -38,7 +38,7 @@ IgnoreDecision decide_in(const IgnoreScope* scope, const Decide& decide) {
 
 }  // namespace
 
-IgnoreRules IgnoreRules::parse(std::string_view text) {
+IgnoreRules IgnoreRules::parse(std::string_view text, IgnoreRoom& room) {
   IgnoreRules rules;
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   while (!text.empty()) {
@@ -46,7 +46,15 @@ IgnoreRules IgnoreRules::parse(std::string_view text) {
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (auto pattern = IgnorePattern::parse(line)) rules.add(std::move(*pattern));
+    auto pattern = IgnorePattern::parse(line);
+    if (!pattern) continue;
+    if (room.rules == 0 || room.bytes < line.size()) {
+      room.left_out = true;
+      break;
+    }
+    --room.rules;
+    room.bytes -= line.size();
+    rules.add(std::move(*pattern));
   }
   return rules;
 }

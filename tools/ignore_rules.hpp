@@ -14,10 +14,19 @@ namespace sandbox_worker::tools {
 
 enum class IgnoreDecision { none, ignored, included };
 
+/// What may still be kept of the rules that hold in one place, so that their memory is bounded: a rule takes
+/// some 400 bytes, and up to 8 for each of its text. What doesn't fit any more is left out.
+struct IgnoreRoom {
+  std::size_t rules = 50'000;
+  std::size_t bytes = 4 * 1024 * 1024;  // of their lines
+  bool left_out = false;
+};
+
 /// The rules of one ignore file: the last one that matches decides.
 class IgnoreRules {
  public:
-  static IgnoreRules parse(std::string_view text);
+  /// Keeps what fits into `room`, from the beginning on.
+  static IgnoreRules parse(std::string_view text, IgnoreRoom& room);
 
   bool empty() const noexcept { return patterns_.empty(); }
 
@@ -52,7 +61,8 @@ struct UserExcludes;
 struct IgnoreScope {
   std::shared_ptr<const IgnoreScope> above;
   std::size_t base = 0;     // bytes of a path, up to and with the slash, that lead to the directory
-  bool repository = false;  // has .git: the .gitignore files above it don't count
+  bool repository = false;  // the top of one: the .gitignore files above it don't count
+  IgnoreRoom room;          // for the rules of directories below
   IgnoreRules dot_ignore;   // .ignore
   IgnoreRules gitignore;    // .gitignore
   IgnoreRules exclude;      // .git/info/exclude

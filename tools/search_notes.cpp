@@ -16,6 +16,12 @@ std::string unreadable_note(std::uint64_t directories) {
       counted(directories, "directory", "directories"));
 }
 
+std::string rules_left_out_note() {
+  return "[the .gitignore files and the like hold over 50,000 rules or 4 MiB for one directory; the rest of "
+         "these "
+         "rules doesn't count here]";
+}
+
 ToolResult with_deadline_note(std::string_view tool, std::string text, const Deadline& deadline,
                               std::chrono::milliseconds limit) {
   if (!deadline.has_cut()) return ToolResult::text(std::move(text));

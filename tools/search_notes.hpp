@@ -16,6 +16,9 @@ std::string counted(std::uint64_t count, std::string_view one, std::string_view 
 /// "[3 directories couldn't be read; …]"
 std::string unreadable_note(std::uint64_t directories);
 
+/// "[rules of .gitignore files were left out …]"
+std::string rules_left_out_note();
+
 /// The result of a search, with a last line that says so when it was cut: by its time limit, or (then it is
 /// an error) by its caller.
 ToolResult with_deadline_note(std::string_view tool, std::string text, const Deadline& deadline,

@@ -14,9 +14,9 @@ constexpr std::size_t kMaxSize = 4 * 1024 * 1024;
 
 }  // namespace
 
-std::string read_small_file(UniqueFd fd) {
+SmallFile read_small_file(UniqueFd fd) {
   struct stat status;
-  if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {.text = {}, .whole = true};
   std::string text(std::min(static_cast<std::size_t>(status.st_size), kMaxSize), '\0');
   std::size_t have = 0;
   while (have < text.size()) {
@@ -25,12 +25,13 @@ std::string read_small_file(UniqueFd fd) {
     have += static_cast<std::size_t>(got);
   }
   text.resize(have);
-  return text;
+  return {.text = std::move(text), .whole = static_cast<std::size_t>(status.st_size) <= kMaxSize};
 }
 
-std::string read_small_file(int directory, const std::string& path) {
+SmallFile read_small_file(int directory, const std::string& path) {
   struct stat status;
-  if (::fstatat(directory, path.c_str(), &status, 0) != 0 || !S_ISREG(status.st_mode)) return {};
+  if (::fstatat(directory, path.c_str(), &status, 0) != 0 || !S_ISREG(status.st_mode))
+    return {.text = {}, .whole = true};
   return read_small_file(
       UniqueFd(::openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)));
 }

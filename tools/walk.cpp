@@ -139,6 +139,7 @@ void Walk::read(const Task& task, bool ignored, WalkVisitor& visitor, Listing& l
   }
   listing.start(fd.get());
   auto scope = ignored ? nullptr : scope_of(task, fd.get(), listing.ignore_files);
+  if (scope && scope->room.left_out) rules_left_out_ = true;
   visitor.enter(std::string_view(task.path).substr(prefix), fd.get(), ignored);
   visit(listing, task, scope, ignored, visitor, found);
   while (listing.more && !deadline_.passed() && (!ignored || entries_left_ >= 0)) {

@@ -58,6 +58,8 @@ class Walk {
 
   /// Directories that run() was to visit and couldn't read, for want of rights or such.
   std::uint64_t unreadable() const noexcept { return unreadable_; }
+  /// Whether rules were too many to be kept, so that ignored files may have been visited.
+  bool rules_left_out() const noexcept { return rules_left_out_; }
 
  private:
   using Scope = std::shared_ptr<const IgnoreScope>;
@@ -91,6 +93,7 @@ class Walk {
   const Deadline& deadline_;
   std::atomic<std::int64_t> entries_left_ = 0;  // of the second round
   std::atomic<std::uint64_t> unreadable_ = 0;
+  std::atomic<bool> rules_left_out_ = false;
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

@@ -279,6 +279,20 @@ TEST_CASE("glob: directories that can't be read are said") {
   CHECK(glob(tree, "secret/*").starts_with("error: glob: cannot open secret: permission denied"));
 }
 
+TEST_CASE("glob: where rules are too many to be kept, the answer says so") {
+  SearchTools tree;
+  std::string rules;
+  for (int i = 0; i < 50'001; ++i) rules += "out-" + std::to_string(i) + "\n";
+  tree.write("a/.gitignore", rules);
+  for (const char* path : {"a/out-49999", "a/out-50000", "b/c"}) tree.write(path, "x\n");
+  const std::string note =
+      "\n[the .gitignore files and the like hold over 50,000 rules or 4 MiB for one directory; the rest of "
+      "these rules doesn't count here]";
+  const auto found = glob(tree, "a/*");
+  CHECK(has(found, "a/out-50000\n"));
+  CHECK(found.ends_with(note));
+}
+
 TEST_CASE("glob: a link out of the root is not followed") {
   SearchTools tree;
   CHECK(::symlink("/etc", (tree.root + "/out").c_str()) == 0);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -25,8 +26,13 @@ using sandbox_worker::testing::walk_with_rules;
 
 namespace {
 
+IgnoreRules parsed(std::string_view text) {
+  IgnoreRoom room;
+  return IgnoreRules::parse(text, room);
+}
+
 IgnoreDecision decide(std::string_view rules, std::string_view path, bool directory) {
-  return IgnoreRules::parse(rules).decide(path, path.substr(path.rfind('/') + 1), directory);
+  return parsed(rules).decide(path, path.substr(path.rfind('/') + 1), directory);
 }
 
 void write(const fs::path& path, const std::string& text) {
@@ -224,6 +230,49 @@ TEST_CASE("ignore_rules: a repository inside another starts afresh") {
   CHECK(files.count("in/.git/HEAD") == 0);
 }
 
+TEST_CASE("ignore_rules: what is called .git and is no repository changes nothing") {
+  const sandbox_worker::testing::TempDir dir;
+  const auto root = dir.path() / "root";
+  make_repository(Repository::plain, root, dir.path());
+  write(root / ".gitignore", "*.o\n");
+  for (const char* path : {"empty/a.o", "words/a.o", "lost/a.o", "inner/a.o"}) write(root / path, "");
+  fs::create_directories(root / "empty/.git");
+  write(root / "words/.git", "hello");
+  write(root / "lost/.git", "gitdir: ../nowhere\n");
+  auto files = walk_with_rules(root);
+  CHECK(files["empty/a.o"]);
+  CHECK(files["words/a.o"]);
+  CHECK(files["lost/a.o"]);
+  compare_with_git(root, dir / "home", "no repository");
+}
+
+TEST_CASE("ignore_rules: rules beyond a bound are left out, which is known, and kept ones count") {
+  const sandbox_worker::testing::TempDir dir;
+  std::string many;
+  for (int i = 0; i < 40'000; ++i) many += fmt::format("out-{}/\n", i);
+  IgnoreRoom room;
+  CHECK(IgnoreRules::parse(many, room).decide("out-39999", "out-39999", true) == IgnoreDecision::ignored);
+  CHECK_FALSE(room.left_out);
+  const auto rest = IgnoreRules::parse(many, room);
+  CHECK(room.left_out);
+  CHECK(rest.decide("out-9999", "out-9999", true) == IgnoreDecision::ignored);
+  CHECK(rest.decide("out-10000", "out-10000", true) == IgnoreDecision::none);
+
+  IgnoreRoom narrow{.rules = 10, .bytes = 5};
+  CHECK(IgnoreRules::parse("# a comment\n\nabc\nde\nf\n", narrow).decide("de", "de", false) ==
+        IgnoreDecision::ignored);
+  CHECK(narrow.left_out);
+
+  // Of a larger file the beginning counts, and no part of a line.
+  write(dir.path() / "a/.gitignore", std::string("first\n") + std::string(4 << 20, '#') + "\n");
+  write(dir.path() / "b/.gitignore", "cut\n" + std::string((4 << 20) - 10, '\n') + "cut-here-more\n");
+  for (const char* path : {"a/first", "b/cut-", "b/cut", "b/c"}) write(dir.path() / path, "");
+  auto files = walk_with_rules(dir.path());
+  CHECK(files["a/first"]);
+  CHECK(files["b/cut"]);
+  CHECK_FALSE(files["b/cut-"]);
+}
+
 TEST_CASE("ignore_rules: a directory that was named is searched, whatever the rules above it say") {
   const sandbox_worker::testing::TempDir dir;
   write(dir.path() / ".gitignore", "/build\n/dist/*\n*.o\n");
@@ -313,7 +362,7 @@ TEST_CASE("ignore_rules: whether all that is in a directory is ignored") {
   for (const auto& row : rows) {
     CAPTURE(row.rules);
     CAPTURE(row.directory);
-    CHECK(IgnoreRules::parse(row.rules).decide_all_in(row.directory) == row.expected);
+    CHECK(parsed(row.rules).decide_all_in(row.directory) == row.expected);
   }
 }
 
