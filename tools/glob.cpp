@@ -86,7 +86,7 @@ std::string advice_for(const Workspace& workspace, std::string_view path, std::s
 std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_view advice) {
   std::string text;
   for (const auto& hit : hits.newest) {
-    append_valid_utf8(text, shown_path(place.below(hit.path)));
+    text += shown_path(place.below(hit.path));
     text += '\n';
   }
   if (hits.total == 0) text = fmt::format("(no matches)\n{}", advice);

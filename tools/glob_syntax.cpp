@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tools/character_class.hpp"
 #include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
@@ -85,6 +86,7 @@ class Parser {
     node.characters.inverted = at_ < pattern_.size() && (pattern_[at_] == '!' || pattern_[at_] == '^');
     if (node.characters.inverted) ++at_;
     for (bool first = true; at_ < pattern_.size() && (first || pattern_[at_] != ']'); first = false) {
+      if (take_class(node.characters)) continue;
       const std::uint32_t low = take_escaped();
       std::uint32_t high = low;
       if (at_ + 1 < pattern_.size() && pattern_[at_] == '-' && pattern_[at_ + 1] != ']') {
@@ -96,6 +98,23 @@ class Parser {
     if (at_ >= pattern_.size()) fail("has a [ without a ] (write \\[ for the character itself)");
     ++at_;
     return node;
+  }
+
+  /// "[:alpha:]"
+  bool take_class(GlobCharacters& characters) {
+    constexpr std::string_view kOpen = "[:";
+    const auto rest = pattern_.substr(at_);
+    const auto close = rest.find(":]", kOpen.size());
+    if (!rest.starts_with(kOpen) || close == std::string_view::npos) return false;
+    const auto name = rest.substr(kOpen.size(), close - kOpen.size());
+    if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz") != std::string_view::npos) return false;
+    const auto holds = character_class(name);
+    if (holds == nullptr)
+      return fail(fmt::format("has [:{}:], which is no class of characters", name)), false;
+    for (std::uint32_t c = 0; c < 0x80; ++c)
+      if (holds(static_cast<int>(c)) != 0) characters.ranges.emplace_back(c, c);
+    at_ += close + kOpen.size();
+    return true;
   }
 
   std::uint32_t take_escaped() {

@@ -1,9 +1,9 @@
 #include "tools/ignore_pattern.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <utility>
+
+#include "tools/character_class.hpp"
 
 namespace sandbox_worker::tools {
 namespace {
@@ -22,25 +22,6 @@ std::string_view without_trailing_spaces(std::string_view line) {
     if (escaped || line[i] != ' ') end = i + 1;
   }
   return line.substr(0, end);
-}
-
-int (*class_test(std::string_view name))(int) {
-  static constexpr std::array<std::pair<std::string_view, int (*)(int)>, 12> kClasses{{
-      {"alnum", std::isalnum},
-      {"alpha", std::isalpha},
-      {"blank", std::isblank},
-      {"cntrl", std::iscntrl},
-      {"digit", std::isdigit},
-      {"graph", std::isgraph},
-      {"lower", std::islower},
-      {"print", std::isprint},
-      {"punct", std::ispunct},
-      {"space", std::isspace},
-      {"upper", std::isupper},
-      {"xdigit", std::isxdigit},
-  }};
-  const auto found = std::ranges::find(kClasses, name, &std::pair<std::string_view, int (*)(int)>::first);
-  return found == kClasses.end() ? nullptr : found->second;
 }
 
 }  // namespace
@@ -152,7 +133,7 @@ std::optional<IgnorePattern::Set> IgnorePattern::compile_set(std::string_view gl
       const auto close = glob.find(']', at + 2);
       if (close == npos) return std::nullopt;
       if (close > at + 2 && glob[close - 1] == ':') {
-        const auto test = class_test(glob.substr(at + 2, close - 1 - (at + 2)));
+        const auto test = character_class(glob.substr(at + 2, close - 1 - (at + 2)));
         if (test == nullptr) return std::nullopt;
         for (int c = 0; c < 128; ++c)
           set[static_cast<std::size_t>(c)] = set[static_cast<std::size_t>(c)] || test(c);

@@ -54,17 +54,20 @@ void append_valid_utf8(std::string& out, std::string_view text) {
 
 std::string shown_path(std::string path) {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  if (std::ranges::none_of(path, is_control)) return path;
+  if (std::ranges::none_of(path, is_control) && valid_utf8_prefix(path) == path.size()) return path;
   std::string out = "$'";
-  for (const char c : path) {
+  for (std::size_t at = 0; at < path.size();) {
+    const char c = path[at];
+    const auto [code_point, length] = utf8_step(path, at);
     if (c == '\n') {
       out += "\\n";
-    } else if (is_control(c)) {
-      fmt::format_to(std::back_inserter(out), "\\{:03o}", static_cast<unsigned>(c));
+    } else if (is_control(c) || code_point >= kInvalidByte) {
+      fmt::format_to(std::back_inserter(out), "\\{:03o}", static_cast<unsigned char>(c));
     } else {
       if (c == '\'' || c == '\\') out += '\\';
-      out += c;
+      out.append(path, at, length);
     }
+    at += length;
   }
   return out += '\'';
 }

@@ -239,6 +239,17 @@ TEST_CASE("glob: an absolute path that braces begin is refused, with what to wri
   CHECK(glob(tree, "{*,x}/a") == "lib/a\nsrc/a");
 }
 
+TEST_CASE("glob: a class of characters that isn't one is an error") {
+  const SearchTools tree;
+  CHECK(glob(tree, "[[:foo:]]*") == "error: glob: the pattern has [:foo:], which is no class of characters");
+}
+
+TEST_CASE("glob: a name that isn't UTF-8 is shown as bash takes it") {
+  SearchTools tree;
+  touch(tree, "b\xE9t\xC3\xA9's", 100);
+  CHECK(glob(tree, "*") == "$'b\\351t\xC3\xA9\\'s'");
+}
+
 TEST_CASE("glob: a name with a newline is one name") {
   SearchTools tree;
   touch(tree, "a\nb", 100);

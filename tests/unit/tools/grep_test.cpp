@@ -345,6 +345,12 @@ TEST_CASE("grep: a name with a newline is one name") {
   CHECK(SearchTools::text_of(tool.search("needle", "it's\nb\x1B", {})) == shown + ":1:needle\n");
 }
 
+TEST_CASE("grep: a name that isn't UTF-8 is shown as bash takes it") {
+  SearchTools tree;
+  tree.write("bad\xFF/a", "needle\n");
+  CHECK(grep(tree, "needle") == "$'bad\\377/a':1:needle\n");
+}
+
 TEST_CASE("grep: advice on what other engines take otherwise") {
   SearchTools tree;
   tree.write("a", "the end\nx<y\n");

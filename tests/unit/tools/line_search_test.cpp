@@ -190,6 +190,12 @@ TEST_CASE("line_search: what RE2 lacks is said, with what to write instead") {
       {"[\\b]", "\\x08"},
       {"\\e[0m", "\\x1b"},
       {"(?|a|b)", "(?:"},
+      {"(a)?(?(1)b|c)", "conditions"},
+      {"[[:foo:]]", "[:alpha:]"},
+      {"\\X", "write ."},
+      {"\\Na", "write ."},
+      {"\\Ga", "write ^"},
+      {"\\cA", "\\x01"},
       {"(?R)", "recursion"},
       {"(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}(?:a?){1000}a?", "the pattern is too large"},
   };
