@@ -29,10 +29,14 @@ ToolResult missing(const Workspace& workspace, std::string_view path) {
   return failure(system_error_text("open", path, ENOENT) + near_names_hint(workspace, path));
 }
 
+std::string_view line_ends_note(const EditedText& edited) {
+  if (edited.wrote_crlf) return "; the line endings there are CRLF, so the new text got them too";
+  return edited.found_crlf ? "; the line endings there are CRLF" : "";
+}
+
 std::string answer(const EditInput& input, const EditedText& edited, const ReplacedFile& replaced) {
   return fmt::format("Edited {}: {} replaced{}{}{}", input.file_path, count_words(edited.count, "occurrence"),
-                     edited.used_crlf ? "; the file has CRLF line endings, so the new text got them too" : "",
-                     replaced_notes(replaced), show_changes(edited));
+                     line_ends_note(edited), replaced_notes(replaced), show_changes(edited));
 }
 
 std::expected<std::string, std::string> content_of(const RegularFile& file, const EditInput& input,

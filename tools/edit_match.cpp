@@ -186,11 +186,14 @@ std::expected<EditedText, std::string> edit_text(std::string_view content, const
   }
   if (places.count == 0) return std::unexpected(not_found(content, replacement.old_string, stop));
   if (places.count > 1 && !replacement.replace_all) return std::unexpected(ambiguous(content, places));
-  if (used_crlf) new_text = with_crlf(new_text);
+  const bool writes_crlf = used_crlf && has_bare_lf(new_text);
+  if (writes_crlf) new_text = with_crlf(new_text);
   if (old_text == new_text)
     return std::unexpected("the file has CRLF line endings, and nothing else would change");
   auto edited = replace(content, old_text, new_text, places.count, max_bytes, stop);
-  if (edited) edited->used_crlf = used_crlf;
+  if (!edited) return edited;
+  edited->found_crlf = used_crlf && old_text != replacement.old_string;
+  edited->wrote_crlf = writes_crlf;
   return edited;
 }
 

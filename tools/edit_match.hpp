@@ -20,7 +20,8 @@ struct EditedText {
   std::size_t count = 0;            // of places that were replaced
   std::vector<std::size_t> starts;  // where the new text is in `content`, ascending; of the first places only
   std::size_t length = 0;           // of the new text
-  bool used_crlf = false;           // LF was taken as CRLF, as the file has it
+  bool found_crlf = false;          // where the old text has LF
+  bool wrote_crlf = false;          // where the new text has LF
 };
 
 /// `content` with one occurrence replaced, or all. Works on bytes; what is elsewhere stays as it is. The

@@ -131,7 +131,23 @@ TEST_CASE("edit: the answer says that LF was taken as CRLF, also at the beginnin
   tools.dir.write("f", "a\r\n}\r\n");
   CHECK(tools.edit(input("f", "\n}", "\nb\n}"))
             .starts_with(
-                "Edited f: 1 occurrence replaced; the file has CRLF line endings, so the new text got"));
+                "Edited f: 1 occurrence replaced; the line endings there are CRLF, so the new text got"));
+}
+
+TEST_CASE("edit: the answer speaks of the new text's line endings only where it has some") {
+  FileTools tools;
+  const auto edit = [&](const char* content, const char* old_text, const char* new_text) {
+    tools.dir.write("f", content);
+    const auto answer = tools.edit(input("f", old_text, new_text));
+    return answer.substr(0, answer.find('\n'));
+  };
+  const std::string edited = "Edited f: 1 occurrence replaced";
+  CHECK(edit("a\r\nb\r\nc", "a\nb\n", "") == edited + "; the line endings there are CRLF");
+  CHECK(edit("a\r\nb\nc\n", "a\nb", "x") == edited + "; the line endings there are CRLF");
+  CHECK(edit("a\r\nb\r\n", "a", "x\ny") ==
+        edited + "; the line endings there are CRLF, so the new text got them too");
+  CHECK(edit("a\r\nb\r\n", "a", "x") == edited);
+  CHECK(edit("a\r\nb\r\n", "a\r\nb", "x") == edited);
 }
 
 TEST_CASE("edit: a result over the limit is refused before it is made") {
@@ -153,10 +169,11 @@ TEST_CASE("edit: the answer shows the changed lines with two around them") {
   CHECK(tools.edit(input("f", "c", "")) == "Edited f: 1 occurrence replaced\n     1\ta\n     2\tb");
   CHECK(tools.edit(input("f", "a\nb\n", "")) == "Edited f: 1 occurrence replaced");
   tools.dir.write("f", "a\r\nb\r\n");
-  CHECK(tools.edit(input("f", "a\nb", "x\ny")) ==
-        "Edited f: 1 occurrence replaced; the file has CRLF line endings, so the new text got them too\n     "
-        "1\tx\n     "
-        "2\ty");
+  CHECK(
+      tools.edit(input("f", "a\nb", "x\ny")) ==
+      "Edited f: 1 occurrence replaced; the line endings there are CRLF, so the new text got them too\n     "
+      "1\tx\n     "
+      "2\ty");
 }
 
 TEST_CASE("edit: places close to each other are shown together, far ones apart, many are counted") {
