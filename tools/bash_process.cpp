@@ -62,7 +62,7 @@ struct ChildSetup {
   int control;
   int status;
   int own_output;
-  int output;
+  std::array<int, kOutputs> outputs;
   int command;
   int exports;
   int report;
@@ -102,8 +102,10 @@ void close_all_between(unsigned first, unsigned last) {
   report = lift(report);
   const int own_output = lift(setup.own_output);
   const int null = lift(::open("/dev/null", O_RDWR));
-  const std::array privates{
-      lift(setup.status), lift(setup.output), lift(setup.command), lift(setup.exports), null, control};
+  std::array<int, 5 + kOutputs> privates{lift(setup.status)};
+  std::ranges::transform(setup.outputs, privates.begin() + 1, lift);
+  const std::array others{lift(setup.command), lift(setup.exports), null, control};
+  std::ranges::copy(others, privates.end() - others.size());
   if (::dup2(null, 0) < 0 || ::dup2(own_output, 1) < 0 || ::dup2(own_output, 2) < 0 || ::dup2(report, 3) < 0)
     fail(Failure::Of::bash);
   int next = kFirstPrivateFd;
@@ -196,7 +198,7 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
                          .control = control->read.get(),
                          .status = status->write.get(),
                          .own_output = own_output->write.get(),
-                         .output = start.output,
+                         .outputs = start.outputs,
                          .command = start.command,
                          .exports = exports->write.get(),
                          .report = report->write.get(),

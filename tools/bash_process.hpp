@@ -2,30 +2,32 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <string>
 
 #include "tools/environment.hpp"
+#include "tools/output_pipe.hpp"
 #include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
 
-/// Where bash finds its private descriptors, in this order: the status pipe, the pipe for what commands
+/// Where bash finds its private descriptors, in this order: the status pipe, the pipes for what commands
 /// print, the memory file with a command's text, the pipe for the exported variables, /dev/null for reading
 /// and writing, and the pipe that it reads its commands from, which it has opened once more as its script.
 /// All stay open when bash executes a program, unless it moves or closes them; see Shell.
 inline constexpr int kFirstPrivateFd = 80;
-inline constexpr int kScriptFd = kFirstPrivateFd + 5;
+inline constexpr int kScriptFd = kFirstPrivateFd + 4 + static_cast<int>(kOutputs);
 
 struct BashStart {
   std::string directory;     // absolute; see kFirstShellLines
   std::string script_place;  // of a ScriptLink, made
   const Environment& environment;
-  std::uint64_t tag = 0;   // see process_tag
-  int command = -1;        // the memory file with a command's text
-  int output = -1;         // the pipe for what commands print
-  int control_group = -1;  // the directory of a group to start in; -1: ours
+  std::uint64_t tag = 0;                // see process_tag
+  int command = -1;                     // the memory file with a command's text
+  std::array<int, kOutputs> outputs{};  // the pipes for what commands print
+  int control_group = -1;               // the directory of a group to start in; -1: ours
 };
 
 struct BashProcess {

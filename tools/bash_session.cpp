@@ -105,11 +105,11 @@ BashSession::BashSession(BashOptions options)
 std::optional<std::string> BashSession::start_shell() {
   if (shell_) return std::nullopt;
   const std::weak_ptr<BashSession> weak = weak_from_this();
-  if (!pipe_) {
-    pipe_ = OutputPipe::open(options_.executor, [weak](std::string_view bytes) {
-      if (auto self = weak.lock()) self->on_output(bytes);
+  if (!pipes_) {
+    pipes_ = OutputPipes::open(options_.executor, [weak](std::size_t output, std::string_view bytes) {
+      if (auto self = weak.lock()) self->on_output(output, bytes);
     });
-    if (!pipe_) return system_error_text("make", "a pipe for the shell", errno);
+    if (!pipes_) return system_error_text("make", "pipes for the shell", errno);
     group_ = ControlGroup::make();
   }
   const auto report = [weak](Kind kind) {
@@ -125,7 +125,7 @@ std::optional<std::string> BashSession::start_shell() {
                      .script = options_.script,
                      .environment = options_.environment,
                      .tag = tag_,
-                     .output = pipe_->write_end(),
+                     .outputs = pipes_->write_ends(),
                      .control_group = group_ ? group_->directory() : -1};
   auto started = Shell::start(shell, events);
   for (const std::string& other : {options_.workdir, std::string("/")}) {  // the directory may be gone
@@ -148,13 +148,27 @@ ProcessMarks BashSession::marks() const {
   return {.tag = tag_, .sessions = sessions_, .live_shells = live_shells()};
 }
 
-void BashSession::on_output(std::string_view bytes) {
-  if (output_ == nullptr && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
-  (output_ ? output_ : late_)->feed(bytes);
+void BashSession::on_output(std::size_t output, std::string_view bytes) {
+  const bool of_call = output_ && output == output_pipe_;
+  if (!of_call && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  (of_call ? output_ : late_)->feed(bytes);
+}
+
+/// Takes what has come of all that is known to print.
+void BashSession::drain() {
+  pipes_->drain(jobs_.outputs() | 1U << output_pipe_);
+}
+
+/// A pipe that no job prints to; the last call's where there is none.
+std::size_t BashSession::free_output() const {
+  const OutputSet taken = jobs_.outputs();
+  for (const std::size_t output : {output_pipe_, 0UZ, 1UZ, 2UZ, 3UZ})
+    if ((taken >> output & 1U) == 0) return output;
+  return output_pipe_;
 }
 
 void BashSession::finish(Kind kind, int status) {
-  pipe_->drain();
+  drain();
   if (output_ && (kind == Kind::died || shell_->asked_again())) output_->feed(shell_->own_output());
   ending_ = CallEnding{.kind = kind, .status = status};
   if (output_ == nullptr && !restoring_ && kind == Kind::died) ended_idle_ = true;
@@ -182,7 +196,7 @@ void BashSession::abandon() {
   if (group_) group_->kill();
   kill_descendants_with(marks());
   if (group_) group_->remove();
-  if (pipe_) pipe_->close();
+  if (pipes_) pipes_->close();
 }
 
 asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds limit, std::string note) {
@@ -192,8 +206,8 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   auto refusal = co_await refuse(command, deadline);
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
   // Nothing may wait from here to where the command begins, or the shell could end in between.
-  pipe_->drain();
-  const auto late = std::exchange(late_, nullptr);
+  drain();
+  output_pipe_ = free_output();
   const auto kills_before = memory_.read();
   std::expected<StopReason, std::string> stop;
   if (refusal) {
@@ -205,6 +219,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
     stop = co_await run_in_shell(command, deadline);
     if (!stop) co_return ToolResult::error("bash: " + stop.error());
   }
+  const auto late = std::exchange(late_, nullptr);
   const std::uint64_t late_share = late ? std::min(late->end(), kLateShare) : 0;
   const std::string own = std::exchange(output_, nullptr)->finish(kMaxResultCodePoints - late_share);
   std::string text =
@@ -286,7 +301,7 @@ std::optional<std::string> BashSession::begin(const std::string& command) {
   if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash");
   ending_.reset();
   begun_ = true;
-  if (shell_->run(command)) return std::nullopt;
+  if (shell_->run(command, kOutputFds.at(output_pipe_))) return std::nullopt;
   output_.reset();
   forget_shell();
   return "the command can't be handed to the shell (out of memory?); nothing was run";
@@ -354,7 +369,7 @@ asio::awaitable<void> BashSession::restore_variables() {
   if (commands.empty()) co_return;
   restoring_ = true;
   ending_.reset();
-  if (shell_->run(commands, Printing::nowhere)) {
+  if (shell_->run(commands, kNowhereFd)) {
     const auto give_up = Clock::now() + kRestoreLimit;
     while (!ending_ && Clock::now() < give_up && !co_await is_cancelled()) {
       wake_.expires_at(give_up);
@@ -369,11 +384,13 @@ asio::awaitable<void> BashSession::restore_variables() {
 /// One line for what this call left running.
 asio::awaitable<std::string> BashSession::new_jobs() {
   const auto begun = Clock::now();
+  // What it has started prints where it did when it began, though it may print elsewhere itself.
+  const auto outputs_of = [this](pid_t pid) { return pipes_->printed_to_by(pid) | 1U << output_pipe_; };
   for (;;) {
     // Before the look: one that began while a shell was there doesn't see all of its jobs.
     const bool ending = std::ranges::any_of(asked_, still_runs);
     const bool dying = std::ranges::any_of(killed_, still_runs);
-    auto look = jobs_.look(shell_ ? shell_->children() : std::vector<pid_t>(), marks());
+    auto look = jobs_.look(shell_ ? shell_->children() : std::vector<pid_t>(), marks(), outputs_of);
     const auto waited = Clock::now() - begun;
     const bool again = ((look.early || ending) && waited < kJobStart) || (dying && waited < kDeath);
     if (!again) {
@@ -402,11 +419,11 @@ asio::awaitable<void> BashSession::close() {
   co_await end_processes(options_.pool, marks(), group_);
   if (shell_) shell_->stop();
   shell_.reset();
-  if (pipe_) {
-    pipe_->drain();
-    pipe_->close();
+  if (pipes_) {
+    pipes_->drain(kAllOutputs);
+    pipes_->close();
   }
-  pipe_.reset();
+  pipes_.reset();
   reap_orphans();
   if (group_) group_->remove();
   group_.reset();

@@ -20,7 +20,7 @@
 namespace sandbox_worker::tools {
 
 class ControlGroup;
-class OutputPipe;
+class OutputPipes;
 class Shell;
 
 /// The shell of one lane, from call to call, and all that it starts. Use on the executor, one call at a time.
@@ -64,14 +64,16 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   boost::asio::awaitable<std::string> new_jobs();
   ProcessMarks marks() const;
   void forget_shell();
-  void on_output(std::string_view bytes);
+  void on_output(std::size_t output, std::string_view bytes);
+  void drain();
+  std::size_t free_output() const;
   void finish(CallEnding::Kind kind, int status);
 
   const BashOptions options_;
   const std::uint64_t tag_;
   const OomCounter memory_;
   boost::asio::steady_timer wake_;       // cancelled when the call has ended
-  std::shared_ptr<OutputPipe> pipe_;     // of all shells
+  std::shared_ptr<OutputPipes> pipes_;   // of all shells
   std::shared_ptr<ControlGroup> group_;  // the same; null where there is none
   std::shared_ptr<Shell> shell_;
   std::set<pid_t> sessions_;            // of all shells so far, for finding what they left
@@ -80,8 +82,9 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   Jobs jobs_;                           // that were left running by earlier calls
   std::vector<ProcessInfo> asked_;      // to end, in this call
   std::vector<ProcessInfo> killed_;     // in this call
+  std::size_t output_pipe_ = 0;         // of the running call, or the last one
   std::unique_ptr<CallOutput> output_;  // of the running call
-  std::unique_ptr<CallOutput> late_;    // of background jobs, between calls
+  std::unique_ptr<CallOutput> late_;    // of background jobs, since the last call
   bool restoring_ = false;              // variables of the shell before
   bool bare_ = false;                   // the shell hasn't got the variables yet that it should begin with
   bool ended_idle_ = false;             // a shell ended between calls, which the next one is told

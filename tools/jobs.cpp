@@ -19,10 +19,17 @@ constexpr std::size_t kMaxCommand = 80;  // characters
 
 bool Jobs::knows(const ProcessInfo& process) const {
   const auto found = known_.find(process.pid);
-  return found != known_.end() && found->second == process.begun;
+  return found != known_.end() && found->second.begun == process.begun;
 }
 
-Jobs::Look Jobs::look(std::span<const pid_t> children, const ProcessMarks& marks) const {
+OutputSet Jobs::outputs() const {
+  OutputSet outputs = 0;
+  for (const auto& [pid, job] : known_) outputs |= job.outputs;
+  return outputs;
+}
+
+Jobs::Look Jobs::look(std::span<const pid_t> children, const ProcessMarks& marks,
+                      const OutputsOf& outputs_of) const {
   std::vector<pid_t> candidates = orphans_with(marks);
   std::ranges::copy(children, std::back_inserter(candidates));
   Look look;
@@ -30,8 +37,11 @@ Jobs::Look Jobs::look(std::span<const pid_t> children, const ProcessMarks& marks
     const auto info = process_info(pid);
     if (!info || info->ended()) continue;
     if (marks.sessions.contains(pid)) continue;  // a shell that was killed
-    look.running[pid] = info->begun;
-    if (knows(*info)) continue;
+    if (knows(*info)) {
+      look.running[pid] = known_.at(pid);
+      continue;
+    }
+    look.running[pid] = {.begun = info->begun, .outputs = outputs_of(pid)};
     auto command = info->own_program ? command_line_of(pid) : std::string();
     look.early = look.early || command.empty();  // the kernel sets it a moment after the program
     look.fresh.push_back({pid, std::move(command)});

@@ -2,12 +2,14 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "tools/descendants.hpp"
+#include "tools/output_pipe.hpp"
 #include "tools/process_table.hpp"
 
 namespace sandbox_worker::tools {
@@ -20,20 +22,29 @@ class Jobs {
     pid_t pid = 0;
     std::string command;  // empty: a part of the shell itself, or not set yet
   };
+  /// What is kept of one, by its pid.
+  struct Known {
+    unsigned long long begun = 0;
+    OutputSet outputs = 0;  // that it may print to
+  };
   struct Look {
     std::vector<Job> fresh;  // not remembered yet
     bool early = false;      // one may be about to become its program: look again soon
-    std::map<pid_t, unsigned long long> running;
+    std::map<pid_t, Known> running;
   };
+  /// Where a process prints.
+  using OutputsOf = std::function<OutputSet(pid_t)>;
 
   /// What runs now, of the shell's `children` and of the orphans.
-  Look look(std::span<const pid_t> children, const ProcessMarks& marks) const;
+  Look look(std::span<const pid_t> children, const ProcessMarks& marks, const OutputsOf& outputs_of) const;
   /// From now on these are known, and others are forgotten.
   void remember(Look look) { known_ = std::move(look.running); }
   bool knows(const ProcessInfo& process) const;
+  /// That all these may print to.
+  OutputSet outputs() const;
 
  private:
-  std::map<pid_t, unsigned long long> known_;  // pid and begin of each
+  std::map<pid_t, Known> known_;
 };
 
 /// "[still running in the background: 17 sleep 1000, ...]"; empty for no jobs.

@@ -1,11 +1,12 @@
 #include "tools/output_pipe.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace sandbox_worker::tools {
@@ -16,57 +17,91 @@ namespace asio = boost::asio;
 /// As much as a pipe holds.
 constexpr std::size_t kReadSize = 64 * 1024;
 
+bool same_file(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 }  // namespace
 
-std::shared_ptr<OutputPipe> OutputPipe::open(const asio::any_io_executor& executor, Sink sink) {
+std::shared_ptr<OutputPipes> OutputPipes::open(const asio::any_io_executor& executor, Sink sink) {
+  std::shared_ptr<OutputPipes> pipes(new OutputPipes(std::move(sink)));
+  pipes->buffer_.resize(kReadSize);
+  pipes->pipes_.reserve(kOutputs);
+  for (std::size_t output = 0; output < kOutputs; ++output)
+    if (!pipes->open_one(executor)) return nullptr;
+  for (std::size_t output = 0; output < kOutputs; ++output) pipes->wait(output);
+  return pipes;
+}
+
+bool OutputPipes::open_one(const asio::any_io_executor& executor) {
   std::array<int, 2> ends;
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return nullptr;
-  UniqueFd read(ends[0]);
-  UniqueFd write(ends[1]);
-  ::fcntl(read.get(), F_SETFL, O_NONBLOCK);
-  std::shared_ptr<OutputPipe> pipe(
-      new OutputPipe(executor, std::move(read), std::move(write), std::move(sink)));
-  pipe->wait();
-  return pipe;
-}
-
-OutputPipe::OutputPipe(const asio::any_io_executor& executor, UniqueFd read, UniqueFd write, Sink sink)
-    : sink_(std::move(sink)),
-      read_end_(executor, read.release()),
-      write_end_(std::move(write)),
-      buffer_(kReadSize) {}
-
-/// Waits and then reads, in one turn: a read that Asio has done ahead would wait in its queue while drain()
-/// takes what came after it.
-void OutputPipe::wait() {
-  read_end_.async_wait(asio::posix::stream_descriptor::wait_read,
-                       [self = shared_from_this()](boost::system::error_code error) {
-                         if (error || !self->read_end_.is_open()) return;
-                         self->take(kReadSize);
-                         if (self->read_end_.is_open()) self->wait();
-                       });
-}
-
-bool OutputPipe::take(std::size_t limit) {
-  const ssize_t count = ::read(read_end_.native_handle(), buffer_.data(), std::min(limit, buffer_.size()));
-  if (count <= 0) return false;
-  sink_({buffer_.data(), static_cast<std::size_t>(count)});
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return false;
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  Pipe& pipe = pipes_.emplace_back(executor);
+  pipe.read_end.assign(ends[0]);
+  pipe.write_end.reset(ends[1]);
   return true;
 }
 
-void OutputPipe::drain() {
+std::array<int, kOutputs> OutputPipes::write_ends() const noexcept {
+  std::array<int, kOutputs> ends{};
+  std::ranges::transform(pipes_, ends.begin(), [](const Pipe& pipe) { return pipe.write_end.get(); });
+  return ends;
+}
+
+/// Waits and then reads, in one turn: a read that Asio has done ahead would wait in its queue while drain()
+/// takes what came after it.
+void OutputPipes::wait(std::size_t output) {
+  pipes_[output].read_end.async_wait(asio::posix::stream_descriptor::wait_read,
+                                     [self = shared_from_this(), output](boost::system::error_code error) {
+                                       const auto& read_end = self->pipes_[output].read_end;
+                                       if (error || !read_end.is_open()) return;
+                                       self->take(output, kReadSize);
+                                       if (read_end.is_open()) self->wait(output);
+                                     });
+}
+
+bool OutputPipes::take(std::size_t output, std::size_t limit) {
+  const ssize_t count =
+      ::read(pipes_[output].read_end.native_handle(), buffer_.data(), std::min(limit, buffer_.size()));
+  if (count <= 0) return false;
+  sink_(output, {buffer_.data(), static_cast<std::size_t>(count)});
+  return true;
+}
+
+void OutputPipes::drain(OutputSet outputs) {
+  for (std::size_t output = 0; output < kOutputs; ++output)
+    if ((outputs >> output & 1U) != 0) drain_one(output);
+}
+
+void OutputPipes::drain_one(std::size_t output) {
+  auto& read_end = pipes_[output].read_end;
   int waiting = 0;
-  if (!read_end_.is_open() || ::ioctl(read_end_.native_handle(), FIONREAD, &waiting) != 0) return;
+  if (!read_end.is_open() || ::ioctl(read_end.native_handle(), FIONREAD, &waiting) != 0) return;
   for (auto left = static_cast<std::size_t>(std::max(waiting, 0)); left > 0;) {
     const std::size_t step = std::min(left, kReadSize);
-    if (!take(step) || !read_end_.is_open()) return;
+    if (!take(output, step) || !read_end.is_open()) return;
     left -= step;
   }
 }
 
-void OutputPipe::close() {
+void OutputPipes::close() {
   boost::system::error_code ignored;
-  read_end_.close(ignored);
+  for (auto& pipe : pipes_) pipe.read_end.close(ignored);
+}
+
+OutputSet OutputPipes::printed_to_by(pid_t pid) const {
+  OutputSet outputs = 0;
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat theirs{};
+    if (::stat(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), &theirs) != 0) continue;
+    for (std::size_t output = 0; output < kOutputs; ++output) {
+      struct stat ours{};
+      if (::fstat(pipes_[output].write_end.get(), &ours) == 0 && same_file(ours, theirs))
+        outputs |= 1U << output;
+    }
+  }
+  return outputs;
 }
 
 }  // namespace sandbox_worker::tools

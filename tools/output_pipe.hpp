@@ -1,7 +1,11 @@
 #pragma once
 
+#include <sys/types.h>
+
+#include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -11,30 +15,49 @@
 
 namespace sandbox_worker::tools {
 
-/// The pipe that all shells of a lane and what they start print into. It outlives a shell, so that a
-/// background job can go on printing when its shell has ended. Use on the executor only.
-class OutputPipe : public std::enable_shared_from_this<OutputPipe> {
+/// How many pipes for output a lane has.
+inline constexpr std::size_t kOutputs = 4;
+
+/// Some of these, a bit for each.
+using OutputSet = unsigned;
+inline constexpr OutputSet kAllOutputs = (1U << kOutputs) - 1;
+
+/// The pipes that all shells of a lane and what they start print into, of which a call has one: where jobs of
+/// earlier calls have another, what they print meanwhile can be told from the call's own output. They outlive
+/// a shell, so that a background job can go on printing when its shell has ended. Use on the executor only.
+class OutputPipes : public std::enable_shared_from_this<OutputPipes> {
  public:
-  using Sink = std::function<void(std::string_view bytes)>;
+  using Sink = std::function<void(std::size_t output, std::string_view bytes)>;
 
-  /// Null when the machine has no descriptor left.
-  static std::shared_ptr<OutputPipe> open(const boost::asio::any_io_executor& executor, Sink sink);
+  /// Null when the machine has no descriptors left.
+  static std::shared_ptr<OutputPipes> open(const boost::asio::any_io_executor& executor, Sink sink);
 
-  /// For a child; stays ours.
-  int write_end() const noexcept { return write_end_.get(); }
+  /// For a child; they stay ours.
+  std::array<int, kOutputs> write_ends() const noexcept;
   /// Gives what has been printed so far to the sink, and no more: a background job may print for ever.
-  void drain();
+  void drain(OutputSet outputs);
   /// The sink is called no more.
   void close();
 
+  /// Those that the standard output or error of a process leads to; none where that can't be seen.
+  OutputSet printed_to_by(pid_t pid) const;
+
  private:
-  OutputPipe(const boost::asio::any_io_executor& executor, UniqueFd read, UniqueFd write, Sink sink);
-  void wait();
-  bool take(std::size_t limit);
+  struct Pipe {
+    explicit Pipe(const boost::asio::any_io_executor& executor) : read_end(executor) {}
+
+    boost::asio::posix::stream_descriptor read_end;
+    UniqueFd write_end;
+  };
+
+  explicit OutputPipes(Sink sink) : sink_(std::move(sink)) {}
+  bool open_one(const boost::asio::any_io_executor& executor);
+  void wait(std::size_t output);
+  bool take(std::size_t output, std::size_t limit);
+  void drain_one(std::size_t output);
 
   Sink sink_;
-  boost::asio::posix::stream_descriptor read_end_;
-  UniqueFd write_end_;
+  std::vector<Pipe> pipes_;
   std::vector<char> buffer_;
 };
 

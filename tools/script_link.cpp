@@ -15,8 +15,8 @@ namespace {
 
 constexpr const char* kNewName = "new";
 
-constexpr std::string_view kTarget = "/proc/self/fd/85";
-static_assert(kScriptFd == 85);
+constexpr std::string_view kTarget = "/proc/self/fd/88";
+static_assert(kScriptFd == 88);
 
 bool leads_to_script(const char* link) {
   std::array<char, kTarget.size() + 1> text;

@@ -152,7 +152,7 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
                              .environment = options.environment,
                              .tag = options.tag,
                              .command = command_.get(),
-                             .output = options.output,
+                             .outputs = options.outputs,
                              .control_group = options.control_group});
   if (!started) return started.error();
   over_ = false;
@@ -177,26 +177,32 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   return std::nullopt;
 }
 
-bool Shell::run(std::string_view command, Printing printing) {
+bool Shell::run(std::string_view command, int output) {
   if (over_) return false;
-  const Guard guard = may_define_builtin(command) ? Guard::on : Guard::off;
-  if (prepared_word_.empty()) {
-    if (!hand_over(command, printing, guard)) return false;
+  auto line = new_line(output, may_define_builtin(command) ? Guard::on : Guard::off);
+  if (prepared_.word.empty()) {
+    if (!hand_over(command, std::move(line))) return false;
   } else {
-    if (guard == Guard::on) postponed_ = command;
-    word_ = std::exchange(prepared_word_, {});
-    guard_ = Guard::off;
-    if (!hand_over(postponed_ ? std::string_view() : command, kLineRest)) return false;
+    const bool fits = line.output == prepared_.output && line.guard == prepared_.guard;
+    if (!fits) {
+      postponed_ = command;
+      postponed_line_ = std::move(line);
+    }
+    line_ = std::exchange(prepared_, {});
+    if (!hand_over(fits ? command : std::string_view(), kLineRest)) return false;
   }
   running_ = true;
   tick();
   return true;
 }
 
-bool Shell::hand_over(std::string_view command, Printing printing, Guard guard) {
-  word_ = random_word();
-  guard_ = guard;
-  return hand_over(command, fmt::format("{}{}", run_line(word_, printing, guard), kLineRest));
+Shell::Line Shell::new_line(int output, Guard guard) {
+  return {.word = random_word(), .output = output, .guard = guard};
+}
+
+bool Shell::hand_over(std::string_view command, Line line) {
+  line_ = std::move(line);
+  return hand_over(command, run_line(line_.word, line_.output, line_.guard).append(kLineRest));
 }
 
 bool Shell::hand_over(std::string_view command, std::string_view lines) {
@@ -218,14 +224,14 @@ bool Shell::send(std::string_view lines) {
 bool Shell::ask_again() {
   if (asked_again_) return false;
   asked_again_ = true;
-  return send(end_line(word_, guard_));
+  return send(end_line(line_.word, line_.output, line_.guard));
 }
 
 /// Gives bash the next command's line but for its rest. Reading it byte by byte takes a third of all that we
 /// add to a command, and nobody waits for it now.
 void Shell::prepare() {
-  prepared_word_ = random_word();
-  if (!send(run_line(prepared_word_, Printing::to_output, Guard::off))) prepared_word_.clear();
+  prepared_ = new_line(line_.output == kNowhereFd ? kOutputFds.front() : line_.output, Guard::off);
+  if (!send(run_line(prepared_.word, prepared_.output, prepared_.guard))) prepared_.word.clear();
 }
 
 void Shell::end_reports() {
@@ -271,13 +277,13 @@ void Shell::take_status(std::string_view bytes) {
     if (record_.size() > kMaxRecord) record_.erase(0, record_.size() - kMaxRecord);
     if (end == std::string_view::npos) return;
     bytes.remove_prefix(end + 1);
-    const auto status = status_after(word_, std::exchange(record_, {}));
+    const auto status = status_after(line_.word, std::exchange(record_, {}));
     if (!running_ || !status) continue;
     read_exports();
     if (asked_again_) read_own_output();
     if (postponed_) {
       // Where the machine refuses, the shell ends before the command has begun.
-      if (hand_over(*postponed_, Printing::to_output, Guard::on))
+      if (hand_over(*postponed_, std::move(postponed_line_)))
         postponed_.reset();
       else if (is_live_shell(pid_))
         ::kill(pid_, SIGKILL);

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -28,9 +29,9 @@ struct ShellOptions {
   std::string directory;
   const ScriptLink& script;  // outlives the start
   Environment environment;
-  std::uint64_t tag = 0;   // see process_tag
-  int output = -1;         // where commands print; the caller's
-  int control_group = -1;  // as in BashStart
+  std::uint64_t tag = 0;                // see process_tag
+  std::array<int, kOutputs> outputs{};  // where commands print; the caller's
+  int control_group = -1;               // as in BashStart
 };
 
 /// What a shell reports, always from the executor and never from within one of its own functions.
@@ -51,9 +52,10 @@ class Shell : public std::enable_shared_from_this<Shell> {
   Shell(const Shell&) = delete;
   Shell& operator=(const Shell&) = delete;
 
-  /// Hands over the next command; the one before must have ended. False: the machine refused (no memory).
-  /// `printing` is for a shell's first command only.
-  bool run(std::string_view command, Printing printing = Printing::to_output);
+  /// Hands over the next command, which prints to one of kOutputFds; the one before must have ended. False:
+  /// the machine refused (no memory). Quickest with the output of the one before. A shell's first command may
+  /// print to kNowhereFd.
+  bool run(std::string_view command, int output);
 
   /// Stops reporting, closes the pipes and kills the bash process (not its children), if it still runs.
   void stop();
@@ -88,7 +90,13 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void tick();
   void check_process();
   void prepare();
-  bool hand_over(std::string_view command, Printing printing, Guard guard);
+  struct Line {
+    std::string word;  // that tells the command's end; empty: there is no such line
+    int output = kNowhereFd;
+    Guard guard = Guard::off;
+  };
+  static Line new_line(int output, Guard guard);
+  bool hand_over(std::string_view command, Line line);
   bool hand_over(std::string_view command, std::string_view lines);
   bool send(std::string_view lines);
   bool ask_again();
@@ -98,7 +106,6 @@ class Shell : public std::enable_shared_from_this<Shell> {
   pid_t pid_ = -1;
   std::optional<ChildList> children_;  // once it is started
   bool running_ = false;               // a command
-  Guard guard_ = Guard::off;           // of its line
   bool asked_again_ = false;           // for its end
   bool begun_ = false;
   bool over_ = false;
@@ -110,9 +117,10 @@ class Shell : public std::enable_shared_from_this<Shell> {
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  std::string word_;                      // that tells the last command's end
-  std::string prepared_word_;             // of the line that bash has for the next one; empty: it has none
-  std::optional<std::string> postponed_;  // a command, until an empty one has used that line up
+  Line line_;                             // of the last command
+  Line prepared_;                         // that bash has for the next one
+  Line postponed_line_;                   // for a command that needs another one
+  std::optional<std::string> postponed_;  // that command, until an empty one has used the prepared line up
   std::string record_;                    // of the status pipe, as far as it has come
   std::string exports_;                   // when the last command ended
   std::string incoming_exports_;          // of the running one

@@ -12,7 +12,7 @@ namespace {
 /// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
 /// writing too, as bash never opens it for its background jobs: see has_foreground_input.
 constexpr std::string_view kCommandPart =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/92)\" <&94 >&{0} 2>&{0};";
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/95)\" <&97 >&{0} 2>&{0};";
 
 /// Hands over the exported variables and then tells the end, with a word that the command
 /// can't know: a builtin can write to these descriptors too. Only the two builtins that tell something have
@@ -22,7 +22,7 @@ constexpr std::string_view kCommandPart =
 /// lowest free one above the one named. The last argument is what the next command finds in `$_`. Short, as
 /// bash reads it byte by byte, with a system call for each, and a quick next command waits for that.
 constexpr std::string_view kEndPart =
-    "\\builtin eval \"\\builtin export >&93&&\\builtin echo {0} $? <&92 <&91 >&90\" \"${{-:LINENO=1:0}}\""
+    "\\builtin eval \"\\builtin export >&96&&\\builtin echo {0} $? <&95 <&{1} >&90\" \"${{-:LINENO=1:0}}\""
     " <&";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
@@ -34,11 +34,12 @@ constexpr std::string_view kGuardedEndPart =
     "POSIXLY_CORRECT=\\${{POSIXLY_CORRECT%/*}};;*) \\unset POSIXLY_CORRECT;;esac;"
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
-    "\\builtin export >&93&&\\builtin echo {0} ${{POSIXLY_CORRECT##*/}} <&92 <&91 >&90\""
+    "\\builtin export >&96&&\\builtin echo {0} ${{POSIXLY_CORRECT##*/}} <&95 <&{1} >&90\""
     " \"${{-:LINENO=1:0}}\" <&";
 
-std::string end_part(std::string_view word, Guard guard) {
-  return guard == Guard::on ? fmt::format(kGuardedEndPart, word) : fmt::format(kEndPart, word);
+std::string end_part(std::string_view word, int output, Guard guard) {
+  return guard == Guard::on ? fmt::format(kGuardedEndPart, word, output)
+                            : fmt::format(kEndPart, word, output);
 }
 
 }  // namespace
@@ -54,10 +55,13 @@ const std::string_view kFirstShellLines =
     "\\shopt -s expand_aliases\n"
     "\\eval '\\exec 90>&10' 80>&-\n"
     "\\eval '\\exec 91>&10' 81>&-\n"
-    "\\eval '\\exec 92<&10' 82<&-\n"
+    "\\eval '\\exec 92>&10' 82>&-\n"
     "\\eval '\\exec 93>&10' 83>&-\n"
-    "\\eval '\\exec 94<&10' 84<&-\n"
-    "\\exec 80>&- 81>&- 82<&- 83>&- 84<&- 85<&-\n";
+    "\\eval '\\exec 94>&10' 84>&-\n"
+    "\\eval '\\exec 95<&10' 85<&-\n"
+    "\\eval '\\exec 96>&10' 86>&-\n"
+    "\\eval '\\exec 97<&10' 87<&-\n"
+    "\\exec 80>&- 81>&- 82>&- 83>&- 84>&- 85<&- 86>&- 87<&- 88<&-\n";
 
 bool may_define_builtin(std::string_view command) {
   if (!command.contains("builtin")) return false;
@@ -67,12 +71,12 @@ bool may_define_builtin(std::string_view command) {
   return RE2::PartialMatch(text, name) && RE2::PartialMatch(text, definition);
 }
 
-std::string run_line(std::string_view word, Printing printing, Guard guard) {
-  return fmt::format(kCommandPart, printing == Printing::to_output ? 91 : 94) + end_part(word, guard);
+std::string run_line(std::string_view word, int output, Guard guard) {
+  return fmt::format(kCommandPart, output) + end_part(word, output, guard);
 }
 
-std::string end_line(std::string_view word, Guard guard) {
-  return end_part(word, guard).append(kLineRest);
+std::string end_line(std::string_view word, int output, Guard guard) {
+  return end_part(word, output, guard).append(kLineRest);
 }
 
 /// Errors are left aside: some variables are constant in a fresh shell. They must not end it either, which an

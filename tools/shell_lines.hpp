@@ -1,12 +1,18 @@
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
+#include "tools/output_pipe.hpp"
+
 namespace sandbox_worker::tools {
 
-/// Where a command that is handed to a shell prints.
-enum class Printing { to_output, nowhere };
+/// Where a shell keeps the pipes for what commands print.
+inline constexpr std::array<int, kOutputs> kOutputFds{91, 92, 93, 94};
+
+/// The same, for a command that prints nowhere.
+inline constexpr int kNowhereFd = 97;
 
 /// Where a shell keeps its status pipe, which is closed in any program that takes its place.
 inline constexpr int kStatusFd = 90;
@@ -21,17 +27,18 @@ enum class Guard { off, on };
 
 bool may_define_builtin(std::string_view command);
 
-/// What makes a shell run the command in the memory file, and tell the end with `word`: a line but for
-/// kLineRest, which bash can be given long before. Without that it is no command: bash takes the end of its
-/// input, which it meets when the worker is killed, for the end of a line.
-std::string run_line(std::string_view word, Printing printing, Guard guard);
+/// What makes a shell run the command in the memory file, which prints to the shell's descriptor `output`,
+/// and tell the end with `word`: a line but for kLineRest, which bash can be given long before. Without that
+/// it is no command: bash takes the end of its input, which it meets when the worker is killed, for the end
+/// of a line.
+std::string run_line(std::string_view word, int output, Guard guard);
 
 /// Completes such a line, and bash begins. It reads the comment only when it is done with the line before.
-inline constexpr std::string_view kLineRest = "94\n#\n";
+inline constexpr std::string_view kLineRest = "97\n#\n";
 
 /// The part of such a line that tells the end, and its rest. Bash drops what is left of a line where the
 /// command made a mistake that it takes for fatal, as `a[08]=1` is.
-std::string end_line(std::string_view word, Guard guard);
+std::string end_line(std::string_view word, int output, Guard guard);
 
 /// The bytes from its line's end on: bash has begun where fewer of them are unread.
 inline constexpr int kUnreadBefore = static_cast<int>(kLineRest.size() - kLineRest.find('\n'));

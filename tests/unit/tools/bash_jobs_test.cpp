@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -186,6 +187,65 @@ TEST_CASE("bash: what background jobs print between calls comes with the next on
   REQUIRE(lane.until([&] { return lane.has("done"); }));
   CHECK(lane.text("echo now") ==
         "[printed by background jobs since the last call:]\nlate\n[end of that]\nnow\n");
+}
+
+TEST_CASE("bash: what jobs print while another call runs is told from its own output") {
+  const std::string job =
+      "(for ((i = 0; i < 3; i++)); do read -r line <go; echo job$line; echo >back; done) ";
+  const std::string own = "for i in 1 2 3; do echo call$i; echo $i >go; read -r line <back; done; echo end";
+  const std::string expected =
+      "[printed by background jobs since the last call:]\njob1\njob2\njob3\n[end of that]\n"
+      "call1\ncall2\ncall3\nend\n";
+  for (const std::string& start : {job + "&", job + "& disown", "set -m; " + job + "& set +m",
+                                   "(" + job + "& )", "sh -c 'exec bash -c \"$1\"' sh '" + job + "' &"}) {
+    CAPTURE(start);
+    Lane lane;
+    lane.text("mkfifo go back");
+    lane.text("echo $$ >shell; " + start);
+    CHECK(lane.text(own) == expected);
+    CHECK(lane.text("echo $$ | cmp - shell") == "(no output)");
+  }
+}
+
+TEST_CASE("bash: a job of each of many calls is told from the calls, as far as there are pipes") {
+  Lane lane;
+  const auto output = [&] { return lane.text("readlink /proc/self/fd/1"); };
+  const std::string first = output();
+  CHECK(output() == first);
+  std::set<std::string> outputs{first};
+  for (int i = 1; i <= 5; ++i) {
+    lane.text(fmt::format("mkfifo go{0}; (read -r line <go{0}; echo late{0}; touch done{0}) & :", i));
+    outputs.insert(output());
+  }
+  CHECK(outputs.size() == 4);
+  for (int i = 1; i <= 5; ++i) {
+    lane.text(fmt::format("echo >go{}", i));
+    REQUIRE(lane.until([&] { return lane.has(fmt::format("done{}", i)); }));
+  }
+  lane.text("wait");
+  CHECK(lane.text("echo ok") == "ok\n");
+  // Where no job is left, the pipe stays.
+  const std::string last = output();
+  CHECK(output() == last);
+}
+
+TEST_CASE("bash: the output of a job's orphan is told from a call's, whichever call notices it") {
+  Lane lane;
+  // The starter ends in the second call; its child has the pipe of the first one.
+  lane.text("mkfifo go end back; sh -c '(read x <go; echo orphan; echo >back) & read x <end' & :");
+  lane.text("echo >end; wait");
+  CHECK(lane.text("echo call; echo >go; read x <back") ==
+        "[printed by background jobs since the last call:]\norphan\n[end of that]\ncall\n");
+}
+
+TEST_CASE("bash: a command that closes the output of the next call costs the shell, which is said") {
+  Lane lane;
+  lane.text("sleep 1000 & :");
+  const auto closed = lane.text("exec 92>&-; echo x");
+  CHECK_MESSAGE(closed.starts_with("x\n"), closed);
+  CHECK_MESSAGE(closed.find("[the shell no longer takes commands") != std::string::npos, closed);
+  CHECK(lane.text("echo next") == "next\n");
+  CHECK(lane.text("echo next") == "next\n");
 }
 
 TEST_CASE("bash: what jobs have printed before a restart comes with its answer") {

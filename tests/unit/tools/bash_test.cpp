@@ -233,9 +233,11 @@ TEST_CASE("bash: restart gives a shell as at the start") {
 TEST_CASE("bash: what a builtin writes to the shell's own descriptors ends no command") {
   Lane lane;
   lane.text("kept=yes");
-  // The pipe that tells the end of a command is at 90, the output at 91, bash's own descriptors above 94.
+  // The pipe that tells the end of a command is at 90, outputs from 91 to 94, bash's own descriptors
+  // above 97.
   const auto answer = lane.text(
-      "for fd in 90 {92..99}; do echo 7 >&$fd; printf 0 >&$fd; printf '%0200d\\n0' 3 >&$fd; done 2>/dev/null;"
+      "for fd in 90 {95..102}; do echo 7 >&$fd; printf 0 >&$fd; printf '%0200d\\n0' 3 >&$fd; done "
+      "2>/dev/null;"
       " sleep 0.3; echo end");
   CHECK(answer == "end\n");
   CHECK(lane.text("echo $kept") == "yes\n");

@@ -18,12 +18,12 @@ TEST_CASE("shell lines: bash runs nothing of a line whose rest never comes") {
       dir.write("input", input);
       dir.write("command", "echo x >>count");
       const auto command = fmt::format(
-          "cd '{}' && bash --norc --noprofile <input >own 2>&1 90>status 91>output 92<command 93>exports "
-          "94</dev/null",
+          "cd '{}' && bash --norc --noprofile <input >own 2>&1 90>status 91>output 95<command 96>exports "
+          "97</dev/null",
           dir.path().string());
       return std::system(fmt::format("bash -c \"{}\"", command).c_str());  // NOLINT: our own text
     };
-    const auto line = run_line("word", Printing::to_output, guard);
+    const auto line = run_line("word", kOutputFds.front(), guard);
     CHECK(run(line) != 0);
     CHECK_FALSE(std::filesystem::exists(dir / "count"));
     CHECK(dir.read("status").empty());
