@@ -12,7 +12,6 @@
 
 #include "tools/environment.hpp"
 #include "tools/limits.hpp"
-#include "tools/script_link.hpp"
 #include "tools/spill.hpp"
 #include "tools/tool.hpp"
 
@@ -24,8 +23,8 @@ struct BashOptions {
   std::string workdir;
   Environment environment;  // as built by command_environment
   Limits limits;
-  const ScriptLink& script;               // outlives the tool
-  SpillStore* spill = nullptr;            // the same; null: what doesn't fit in a result is lost
+  std::string private_dir{};              // see ShellOptions; empty: none
+  SpillStore* spill = nullptr;            // outlives the tool; null: what doesn't fit in a result is lost
   std::function<void(pid_t)> on_shell{};  // each shell, right after its start; may be empty
 };
 

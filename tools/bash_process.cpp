@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +28,9 @@ namespace {
 
 constexpr const char* kBash = "/bin/bash";
 
+/// Which of the arguments is the script.
+constexpr std::size_t kScriptArgument = 3;
+
 /// Out of memory, the kernel should take what the agent started before the worker.
 constexpr std::string_view kOomScore = "800";
 
@@ -50,14 +52,15 @@ struct Pipe {
 
 /// What a child tells when it can't become bash.
 struct Failure {
-  enum class Of { bash, directory, script } of = Of::bash;
+  bool of_directory = false;
   int error = 0;
 };
 
 struct ChildSetup {
   const char* directory;
   const char* script_place;
-  char* const* argv;
+  char* script_elsewhere;
+  char** argv;
   char* const* envp;
   int control;
   int status;
@@ -83,8 +86,8 @@ void close_all_between(unsigned first, unsigned last) {
 /// passes all open ones on) and waits for the child in destructors, so this is done by hand.
 [[noreturn]] void become_bash(const ChildSetup& setup) {
   int report = setup.report;
-  const auto fail = [&](Failure::Of what) {
-    const Failure failure{.of = what, .error = errno};
+  const auto fail = [&](bool of_directory) {
+    const Failure failure{.of_directory = of_directory, .error = errno};
     [[maybe_unused]] const ssize_t told = ::write(report, &failure, sizeof failure);
     ::_exit(127);
   };
@@ -107,10 +110,10 @@ void close_all_between(unsigned first, unsigned last) {
   const std::array others{lift(setup.command), lift(setup.exports), null, control};
   std::ranges::copy(others, privates.end() - others.size());
   if (::dup2(null, 0) < 0 || ::dup2(own_output, 1) < 0 || ::dup2(own_output, 2) < 0 || ::dup2(report, 3) < 0)
-    fail(Failure::Of::bash);
+    fail(false);
   int next = kFirstPrivateFd;
   for (const int fd : privates)
-    if (::dup2(fd, next++) < 0) fail(Failure::Of::bash);
+    if (::dup2(fd, next++) < 0) fail(false);
   report = 3;
   ::fcntl(report, F_SETFD, FD_CLOEXEC);
   close_all_between(4, kFirstPrivateFd - 1);
@@ -122,10 +125,10 @@ void close_all_between(unsigned first, unsigned last) {
   }
   const rlimit mark{.rlim_cur = setup.tag, .rlim_max = setup.tag};
   if (setup.tag != 0) ::setrlimit(RLIMIT_RTTIME, &mark);
-  if (::chdir(setup.directory) != 0) fail(Failure::Of::directory);
-  if (!ScriptLink::enter(setup.script_place)) fail(Failure::Of::script);
+  if (::chdir(setup.directory) != 0) fail(true);
+  if (!ScriptLink::enter(setup.script_place)) setup.argv[kScriptArgument] = setup.script_elsewhere;
   ::execve(kBash, setup.argv, setup.envp);
-  fail(Failure::Of::bash);
+  fail(false);
   ::abort();
 }
 
@@ -146,33 +149,18 @@ pid_t fork_into(int control_group) {
 }
 
 /// BASH_ENV would be read by this very shell, before our lines; it is exported in Bash instead. Functions of
-/// the other names would take the place of the builtins that these lines need. OLDPWD is where the shell
-/// begins: the one of whoever started us means nothing to commands.
+/// the other names would take the place of the builtins that these lines need.
 bool spoils_the_start(std::string_view variable) {
-  constexpr std::array<std::string_view, 6> kNames{
-      "BASH_ENV=",         "BASH_FUNC_builtin%%=", "BASH_FUNC_eval%%=",
-      "BASH_FUNC_exec%%=", "BASH_FUNC_shopt%%=",   "OLDPWD="};
+  constexpr std::array<std::string_view, 5> kNames{
+      "BASH_ENV=", "BASH_FUNC_builtin%%=", "BASH_FUNC_eval%%=", "BASH_FUNC_exec%%=", "BASH_FUNC_shopt%%="};
   return std::ranges::any_of(kNames, [&](std::string_view name) { return variable.starts_with(name); });
-}
-
-/// The directory by the name that $PWD has for it, where that is one.
-std::string name_of_directory(const std::string& directory, const Environment& environment) {
-  constexpr std::string_view kPwd = "PWD=/";
-  const auto pwd = std::ranges::find_if(environment, [&](auto& entry) { return entry.starts_with(kPwd); });
-  if (pwd == environment.end()) return directory;
-  auto name = pwd->substr(kPwd.size() - 1);
-  struct stat named{};
-  struct stat wanted{};
-  const bool same = ::stat(name.c_str(), &named) == 0 && ::stat(directory.c_str(), &wanted) == 0 &&
-                    named.st_dev == wanted.st_dev && named.st_ino == wanted.st_ino;
-  return same ? name : directory;
 }
 
 }  // namespace
 
-std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
+std::expected<BashProcess, StartFailure> start_bash(const BashStart& start) {
   const auto failed = [](std::string_view operation, std::string_view object, int error) {
-    return std::unexpected(system_error_text(operation, object, error));
+    return std::unexpected(StartFailure{.text = system_error_text(operation, object, error)});
   };
   auto control = Pipe::make();
   auto status = Pipe::make();
@@ -186,13 +174,14 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 
   std::vector<std::string> arguments{"bash", "--norc", "--noprofile", ScriptLink::kName};
+  std::string script_elsewhere = ScriptLink::kTarget;
   std::vector<std::string> variables = start.environment;
   std::erase_if(variables, spoils_the_start);
-  variables.push_back("OLDPWD=" + name_of_directory(start.directory, start.environment));
-  const auto argv = pointers_to(arguments);
+  auto argv = pointers_to(arguments);
   const auto envp = pointers_to(variables);
   const ChildSetup setup{.directory = start.directory.c_str(),
                          .script_place = start.script_place.c_str(),
+                         .script_elsewhere = script_elsewhere.data(),
                          .argv = argv.data(),
                          .envp = envp.data(),
                          .control = control->read.get(),
@@ -216,9 +205,10 @@ std::expected<BashProcess, std::string> start_bash(const BashStart& start) {
   if (told != 0) {
     ::waitpid(pid, nullptr, 0);
     if (told != sizeof failure) return failed("start", kBash, EIO);
-    if (failure.of == Failure::Of::directory)
-      return failed("start the shell in", start.directory, failure.error);
-    return failed("start", failure.of == Failure::Of::bash ? kBash : start.script_place, failure.error);
+    if (!failure.of_directory) return failed("start", kBash, failure.error);
+    return std::unexpected(
+        StartFailure{.text = system_error_text("start the shell in", start.directory, failure.error),
+                     .of_directory = true});
   }
   return BashProcess{pid,
                      std::move(control->write),

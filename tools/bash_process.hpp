@@ -21,13 +21,18 @@ inline constexpr int kFirstPrivateFd = 80;
 inline constexpr int kScriptFd = kFirstPrivateFd + 4 + static_cast<int>(kOutputs);
 
 struct BashStart {
-  std::string directory;     // absolute; see kFirstShellLines
-  std::string script_place;  // of a ScriptLink, made
+  std::string directory;     // absolute; see first_shell_lines
+  std::string script_place;  // of a ScriptLink; where it can't be used, bash names its script otherwise
   const Environment& environment;
   std::uint64_t tag = 0;                // see process_tag
   int command = -1;                     // the memory file with a command's text
   std::array<int, kOutputs> outputs{};  // the pipes for what commands print
   int control_group = -1;               // the directory of a group to start in; -1: ours
+};
+
+struct StartFailure {
+  std::string text;           // a sentence
+  bool of_directory = false;  // that can't be entered
 };
 
 struct BashProcess {
@@ -41,8 +46,8 @@ struct BashProcess {
 
 /// Starts one bash in a session of its own, with default signals, no other descriptors, a high OOM score, and
 /// its tag; it dies with this thread's process. Waits until it is executed. It has yet to go into
-/// `directory`, which was only tried: that stands in OLDPWD. The error is a sentence.
-std::expected<BashProcess, std::string> start_bash(const BashStart& start);
+/// `directory`, which was only tried.
+std::expected<BashProcess, StartFailure> start_bash(const BashStart& start);
 
 /// Marks every process that a lane's shells start, in a resource limit that nobody uses otherwise: it
 /// survives exec, setsid, double forks and an emptied environment.

@@ -122,18 +122,18 @@ std::optional<std::string> BashSession::start_shell() {
                            .stuck = [stuck = report(Kind::stuck)] { stuck(0); }};
   ShellOptions shell{.executor = options_.executor,
                      .directory = next_.directory,
-                     .script = options_.script,
+                     .private_dir = options_.private_dir,
                      .environment = options_.environment,
                      .tag = tag_,
                      .outputs = pipes_->write_ends(),
                      .control_group = group_ ? group_->directory() : -1};
   auto started = Shell::start(shell, events);
   for (const std::string& other : {options_.workdir, std::string("/")}) {  // the directory may be gone
-    if (started || shell.directory == other) continue;
+    if (started || !started.error().of_directory || shell.directory == other) continue;
     shell.directory = other;
     started = Shell::start(shell, events);
   }
-  if (!started) return started.error();
+  if (!started) return started.error().text;
   const std::string wanted = std::exchange(next_.directory, shell.directory);
   if (next_.directory != wanted)
     begin_note_ = fmt::format("[{} can't be entered; the shell began in {}]\n", wanted, next_.directory);

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <system_error>
@@ -112,6 +113,30 @@ int bytes_waiting(int fd) {
   return ::ioctl(fd, FIONREAD, &count) == 0 ? count : -1;
 }
 
+std::string_view value_of(const Environment& environment, std::string_view name) {
+  for (const std::string& entry : environment)
+    if (entry.starts_with(name)) return std::string_view(entry).substr(name.size());
+  return {};
+}
+
+/// The directory by the name that $PWD has for it, as bash would take it; a name with dots may mean another
+/// one to `cd`.
+std::string begin_of(const ShellOptions& options) {
+  namespace fs = std::filesystem;
+  const fs::path name(value_of(options.environment, "PWD="));
+  std::error_code failed;
+  const bool is_name = name.is_absolute() && name.lexically_normal() == name &&
+                       fs::equivalent(name, options.directory, failed);
+  return is_name ? name.string() : options.directory;
+}
+
+/// As bash does, which drops one that is no directory.
+std::string_view old_directory_of(const Environment& environment) {
+  const auto directory = value_of(environment, "OLDPWD=");
+  std::error_code failed;
+  return std::filesystem::is_directory(directory, failed) ? directory : std::string_view();
+}
+
 }  // namespace
 
 bool is_live_shell(pid_t pid) {
@@ -133,8 +158,8 @@ Shell::~Shell() {
   stop();
 }
 
-std::expected<std::shared_ptr<Shell>, std::string> Shell::start(const ShellOptions& options,
-                                                                ShellEvents events) {
+std::expected<std::shared_ptr<Shell>, StartFailure> Shell::start(const ShellOptions& options,
+                                                                 ShellEvents events) {
   std::shared_ptr<Shell> shell(new Shell(options, std::move(events)));
   if (auto problem = shell->spawn(options)) return std::unexpected(*std::move(problem));
   shell->wait_for_status();
@@ -142,13 +167,13 @@ std::expected<std::shared_ptr<Shell>, std::string> Shell::start(const ShellOptio
   return shell;
 }
 
-std::optional<std::string> Shell::spawn(const ShellOptions& options) {
+std::optional<StartFailure> Shell::spawn(const ShellOptions& options) {
   over_ = true;  // until there is a process
   command_.reset(::memfd_create("command", MFD_CLOEXEC));
-  if (!command_) return system_error_text("make", "a memory file for the shell", errno);
-  if (auto made = options.script.make(); !made) return std::move(made).error();
+  if (!command_) return StartFailure{.text = system_error_text("make", "a memory file for the shell", errno)};
+  if (auto link = ScriptLink::make(options.private_dir)) script_.emplace(std::move(*link));
   auto started = start_bash({.directory = options.directory,
-                             .script_place = options.script.directory(),
+                             .script_place = script_ ? script_->directory() : "",
                              .environment = options.environment,
                              .tag = options.tag,
                              .command = command_.get(),
@@ -173,7 +198,8 @@ std::optional<std::string> Shell::spawn(const ShellOptions& options) {
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
   if (process >= 0) process_.assign(process);
 #endif
-  if (!send(kFirstShellLines)) return system_error_text("write to", "the shell", errno);
+  if (!send(first_shell_lines(begin_of(options), old_directory_of(options.environment))))
+    return StartFailure{.text = system_error_text("write to", "the shell", errno)};
   return std::nullopt;
 }
 
@@ -263,6 +289,7 @@ void Shell::wait_for_status() {
 
 void Shell::read_status() {
   if (over_) return;
+  script_.reset();  // what tells something has been opened
   drain(status_.native_handle(), [this](std::string_view bytes) {
     take_status(bytes);
     return !over_;

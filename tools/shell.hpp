@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/bash_process.hpp"
 #include "tools/environment.hpp"
 #include "tools/process_table.hpp"
 #include "tools/script_link.hpp"
@@ -27,7 +28,7 @@ namespace sandbox_worker::tools {
 struct ShellOptions {
   boost::asio::any_io_executor executor;
   std::string directory;
-  const ScriptLink& script;  // outlives the start
+  std::string private_dir;  // a file may lie there for a moment; where none can, messages name bash otherwise
   Environment environment;
   std::uint64_t tag = 0;                // see process_tag
   std::array<int, kOutputs> outputs{};  // where commands print; the caller's
@@ -46,8 +47,8 @@ struct ShellEvents {
 /// other. Use on the executor only.
 class Shell : public std::enable_shared_from_this<Shell> {
  public:
-  static std::expected<std::shared_ptr<Shell>, std::string> start(const ShellOptions& options,
-                                                                  ShellEvents events);
+  static std::expected<std::shared_ptr<Shell>, StartFailure> start(const ShellOptions& options,
+                                                                   ShellEvents events);
   ~Shell();
   Shell(const Shell&) = delete;
   Shell& operator=(const Shell&) = delete;
@@ -79,7 +80,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
 
  private:
   Shell(const ShellOptions& options, ShellEvents events);
-  std::optional<std::string> spawn(const ShellOptions& options);
+  std::optional<StartFailure> spawn(const ShellOptions& options);
   void wait_for_status();
   void read_status();
   void take_status(std::string_view bytes);
@@ -109,8 +110,9 @@ class Shell : public std::enable_shared_from_this<Shell> {
   bool asked_again_ = false;           // for its end
   bool begun_ = false;
   bool over_ = false;
-  UniqueFd command_;          // memory file with the command's text
-  UniqueFd exports_pipe_;     // read end
+  std::optional<ScriptLink> script_;  // until bash has opened it
+  UniqueFd command_;                  // memory file with the command's text
+  UniqueFd exports_pipe_;             // read end
   UniqueFd own_output_pipe_;  // the same, of what bash prints while none of a command's redirections hold
   UniqueFd control_;          // write end: one line makes bash run what the memory file holds
   UniqueFd control_waiting_;  // bash's end

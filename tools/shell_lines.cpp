@@ -42,16 +42,10 @@ std::string end_part(std::string_view word, int output, Guard guard) {
                             : fmt::format(kEndPart, word, output);
 }
 
-}  // namespace
-
-/// Of the directory, nothing is left that a shell which was started there would not have. Of the descriptors:
-/// so that no program inherits them, bash closes on execution what is copied from a descriptor that is closed
+/// So that no program inherits them: bash closes on execution what is copied from a descriptor that is closed
 /// then, and its own copy of one that is closed for the time of an eval is such a one: at 10, as nothing else
 /// is open yet.
-const std::string_view kFirstShellLines =
-    "\\builtin cd -- \"$OLDPWD\" || \\builtin exit\n"
-    "\\builtin unset OLDPWD\n"
-    "\\builtin declare -x OLDPWD\n"
+constexpr std::string_view kMoveDescriptors =
     "\\shopt -s expand_aliases\n"
     "\\eval '\\exec 90>&10' 80>&-\n"
     "\\eval '\\exec 91>&10' 81>&-\n"
@@ -61,7 +55,21 @@ const std::string_view kFirstShellLines =
     "\\eval '\\exec 95<&10' 85<&-\n"
     "\\eval '\\exec 96>&10' 86>&-\n"
     "\\eval '\\exec 97<&10' 87<&-\n"
-    "\\exec 80>&- 81>&- 82>&- 83>&- 84>&- 85<&- 86>&- 87<&- 88<&-\n";
+    "\\exec 80>&- 81>&- 82>&- 83>&- 84>&- 85<&- 86>&- 87<&- 88<&-\n"
+    "\\builtin echo >&90\n";
+
+}  // namespace
+
+std::string first_shell_lines(std::string_view directory, std::string_view old_directory) {
+  return fmt::format(
+      "\\builtin cd -- {} || \\builtin exit\n"
+      "\\builtin unset OLDPWD\n"
+      "\\builtin declare -x OLDPWD{}{}\n"
+      "BASH_ARGV0=bash\n"
+      "{}",
+      quote_for_shell(directory), old_directory.empty() ? "" : "=",
+      old_directory.empty() ? "" : quote_for_shell(old_directory), kMoveDescriptors);
+}
 
 bool may_define_builtin(std::string_view command) {
   if (!command.contains("builtin")) return false;

@@ -17,10 +17,10 @@ inline constexpr int kNowhereFd = 97;
 /// Where a shell keeps its status pipe, which is closed in any program that takes its place.
 inline constexpr int kStatusFd = 90;
 
-/// What a fresh shell reads first: it goes into its directory, which is in $OLDPWD, and moves the private
-/// descriptors to 90 and above, out of the agent's way. It ends itself where the directory has gone
-/// meanwhile.
-extern const std::string_view kFirstShellLines;
+/// What a fresh shell reads first: it goes into `directory`, sets OLDPWD to `old_directory` (empty: none), as
+/// if it had been started so, moves the private descriptors to 90 and above, out of the agent's way, and
+/// writes a line to its status pipe. It ends itself where the directory has gone meanwhile.
+std::string first_shell_lines(std::string_view directory, std::string_view old_directory);
 
 /// Whether a line is meant for a command that may define a function named `builtin`.
 enum class Guard { off, on };

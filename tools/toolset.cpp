@@ -41,7 +41,7 @@ Toolset::Toolset(const ToolsetOptions& options) {
                                                   .workdir = options.workspace->workdir(),
                                                   .environment = options.environment,
                                                   .limits = options.limits,
-                                                  .script = *options.script,
+                                                  .private_dir = options.private_dir,
                                                   .spill = options.spill,
                                                   .on_shell = options.on_shell});
   bash_ = shell.get();

@@ -18,21 +18,20 @@ namespace sandbox_worker::tools {
 
 class Bash;
 class FileLocks;
-class ScriptLink;
 class SearchSlots;
 class SpillStore;
 class Workspace;
 
 /// What all lanes share. Pointers outlive every toolset; FileLocks, SpillStore and Workspace are thread-safe,
-/// ScriptLink and SearchSlots are the executor's.
+/// SearchSlots are the executor's.
 struct ToolsetOptions {
   boost::asio::any_io_executor executor;  // the main thread's
   boost::asio::any_io_executor pool;      // blocking work
   const Workspace* workspace = nullptr;
   FileLocks* file_locks = nullptr;
   SpillStore* spill = nullptr;
-  const ScriptLink* script = nullptr;
   std::vector<std::string> environment;  // of commands, as NAME=value
+  std::string private_dir;               // see ShellOptions
   unsigned search_threads = 1;           // that one search may take
   SearchSlots* search_slots = nullptr;
   std::string home;        // of the user whose git configuration counts for searches

@@ -75,11 +75,6 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config&
   return machine;
 }
 
-std::expected<void, std::string> Machine::open_shells(const std::string& directory) {
-  script_.emplace(directory);
-  return script_->make();
-}
-
 std::expected<void, std::string> Machine::open_output(const std::string& name) {
   const auto directory = spill_dir_ + "/" + name;
   auto spill = tools::SpillStore::open(directory);
@@ -101,8 +96,8 @@ tools::ToolsetOptions Machine::tool_options() {
   options.workspace = &workspace_;
   options.file_locks = &file_locks_;
   options.spill = spill_.get();
-  options.script = script_ ? &*script_ : nullptr;
   options.environment = environment_;
+  options.private_dir = runtime_dir_;
   options.search_threads = threads_;
   options.search_slots = &search_slots_;
   options.home = home_;

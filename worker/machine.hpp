@@ -4,13 +4,11 @@
 #include <boost/asio/thread_pool.hpp>
 #include <expected>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "tools/environment.hpp"
 #include "tools/file_lock.hpp"
-#include "tools/script_link.hpp"
 #include "tools/search_slots.hpp"
 #include "tools/spill.hpp"
 #include "tools/toolset.hpp"
@@ -35,18 +33,14 @@ class Machine {
   /// Of the worker's private files.
   const std::string& runtime_dir() const { return runtime_dir_; }
 
-  /// Makes the private directory that shells need (tools/script_link), in the runtime directory and of a name
-  /// that no other worker uses meanwhile. Once, before the first tool is made. Blocks for a few system calls.
-  std::expected<void, std::string> open_shells(const std::string& directory);
-  /// The same of the directory for output that doesn't fit into a result, by its name; without it, that is
-  /// lost. What lies there already stays readable.
+  /// Makes the directory of that name for output that doesn't fit into a result; what lies there already
+  /// stays readable. Once, before the first tool is made. Blocks for a few system calls.
   std::expected<void, std::string> open_output(const std::string& name);
   /// Pointers into this object.
   tools::ToolsetOptions tool_options();
   /// Removes what the destructor would remove, for an end without it.
   void remove_files() {
     if (spill_) spill_->remove();
-    if (script_) script_->remove();
   }
 
  private:
@@ -62,7 +56,6 @@ class Machine {
   const std::string runtime_dir_;
   std::string spill_dir_;                     // the runtime directory, or another one
   std::unique_ptr<tools::SpillStore> spill_;  // nothing until open_output()
-  std::optional<tools::ScriptLink> script_;   // the same until open_shells()
   tools::Environment environment_;
   std::string home_;
   std::string xdg_config_;

@@ -28,8 +28,7 @@ namespace {
 /// One call from its begin to the end of all that it started.
 class ToolRun {
  public:
-  explicit ToolRun(Machine& machine)
-      : machine_(machine), io_(machine.io()), toolset_(machine.tool_options()), signals_(io_) {}
+  explicit ToolRun(Machine& machine) : io_(machine.io()), toolset_(machine.tool_options()), signals_(io_) {}
 
   /// Throws what the tool throws.
   tools::ToolResult run(const std::string& name, nlohmann::json input) {
@@ -61,11 +60,9 @@ class ToolRun {
     cut_.emit(asio::cancellation_type::terminal);
     const int second = co_await second_signal(signals_, *signal_, std::chrono::steady_clock::now());
     toolset_.kill();
-    machine_.remove_files();
     ::_exit(128 + second);
   }
 
-  Machine& machine_;
   asio::io_context& io_;
   tools::Toolset toolset_;
   asio::signal_set signals_;
@@ -110,8 +107,6 @@ int run_tool(const ToolCommand& command, const Environment& environment) {
     const auto machine = Machine::open(command.config, environment);
     if (!machine) return failed(2, machine.error());
     for (const auto& warning : command.config.warnings) complain(warning);
-    const auto shells = fmt::format("{}/tool-{}.shell", (*machine)->runtime_dir(), ::getpid());
-    if (const auto opened = (*machine)->open_shells(shells); !opened) return failed(1, opened.error());
     ToolRun run(**machine);
     const auto result = run.run(command.name, std::move(input));
     text = text_of(result);

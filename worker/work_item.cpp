@@ -242,11 +242,12 @@ asio::awaitable<bool> WorkItem::open_journal() {
               {{"its_work", journal_->work_before()}, {"open_calls", journal_->begun().size()}});
   }
   for (auto& id : journal_->begun()) ledger_.remember_begun(std::move(id));
-  auto opened = machine_.open_shells(session_dir_ + ".shell");
-  if (opened)
-    opened = machine_.open_output(fmt::format("session-{}.output", file_name_of(config_.session_id)));
-  if (!opened) end_.set(EndReason::failed, opened.error());
-  co_return opened.has_value();
+  if (auto output = machine_.open_output(fmt::format("session-{}.output", file_name_of(config_.session_id)));
+      !output) {
+    end_.set(EndReason::failed, output.error());
+    co_return false;
+  }
+  co_return true;
 }
 
 /// What must be done before the first call runs.

@@ -95,14 +95,13 @@ class BarePipe {
 /// The tool as the worker has it: its loop on this thread, a pool beside it.
 class Ours {
  public:
-  explicit Ours(std::string workdir)
-      : script_(workdir + "/.shell"),
-        bash_({.executor = io_.get_executor(),
+  explicit Ours(const std::string& workdir)
+      : bash_({.executor = io_.get_executor(),
                .pool = pool_.get_executor(),
-               .workdir = std::move(workdir),
+               .workdir = workdir,
                .environment = command_environment({kEnvironment.begin(), kEnvironment.end() - 1}, {}),
                .limits = {},
-               .script = script_,
+               .private_dir = workdir,
                .spill = nullptr}) {}
   ~Ours() { pool_.join(); }
   Ours(const Ours&) = delete;
@@ -123,7 +122,6 @@ class Ours {
  private:
   boost::asio::io_context io_{1};
   boost::asio::thread_pool pool_{2};
-  ScriptLink script_;
   Bash bash_;
 };
 

@@ -27,14 +27,13 @@ tools::Environment BashLane::default_environment() {
 
 BashLane::BashLane(Options options)
     : spill(*tools::SpillStore::open(path(".spill"), options.spill)),
-      script(private_dir / "shell"),
       bash(std::make_unique<tools::Bash>(
           tools::BashOptions{.executor = io.get_executor(),
                              .pool = pool.get_executor(),
                              .workdir = options.workdir.empty() ? dir.path().string() : options.workdir,
                              .environment = std::move(options.environment),
                              .limits = options.limits,
-                             .script = script,
+                             .private_dir = private_dir.path().string(),
                              .spill = spill.get()})) {}
 
 tools::ToolResult BashLane::await(asio::awaitable<tools::ToolResult> call, asio::cancellation_slot slot) {

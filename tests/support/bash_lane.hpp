@@ -15,7 +15,6 @@
 
 #include "tests/support/temp_dir.hpp"
 #include "tools/bash.hpp"
-#include "tools/script_link.hpp"
 #include "tools/spill.hpp"
 
 namespace sandbox_worker::testing {
@@ -58,7 +57,6 @@ class BashLane {
   boost::asio::thread_pool pool{2};
   std::unique_ptr<tools::SpillStore> spill;
   TempDir private_dir;
-  tools::ScriptLink script;
   std::unique_ptr<tools::Bash> bash;
 
  private:

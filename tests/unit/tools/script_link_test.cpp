@@ -4,86 +4,84 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "tests/support/bash_lane.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tools/bash_process.hpp"
+#include "tools/unique_fd.hpp"
 
 using sandbox_worker::testing::BashLane;
 using sandbox_worker::testing::TempDir;
+using sandbox_worker::tools::kScriptFd;
 using sandbox_worker::tools::ScriptLink;
+using sandbox_worker::tools::UniqueFd;
 
-TEST_CASE("script link: is made, made again, and removed") {
+TEST_CASE("script link: is there as long as it is held") {
   const TempDir dir;
   {
-    const ScriptLink script(dir / "run/shell");
-    CHECK_FALSE(std::filesystem::exists(script.directory()));
-    for (int round = 0; round < 2; ++round) {
-      REQUIRE(script.make());
-      struct stat made{};
-      REQUIRE(::stat(script.directory().c_str(), &made) == 0);
-      CHECK((made.st_mode & 07777) == 0700);
-      REQUIRE(::stat((dir / "run").c_str(), &made) == 0);
-      CHECK((made.st_mode & 07777) == 0700);
-      if (round == 0) std::filesystem::remove_all(dir / "run");
-    }
-    std::filesystem::remove(script.directory() + "/bash");
-    dir.write("run/shell/bash", "exit 3");
-    dir.write("run/shell/new", "");
-    REQUIRE(script.make());
-    CHECK(std::filesystem::is_symlink(script.directory() + "/bash"));
-    script.remove();
-    script.remove();
-    CHECK_FALSE(std::filesystem::exists(script.directory()));
-    REQUIRE(script.make());
+    auto first = ScriptLink::make(dir.path());
+    const auto second = ScriptLink::make(dir.path());
+    REQUIRE(first);
+    REQUIRE(second);
+    CHECK(first->directory() != second->directory());
+    const ScriptLink moved = std::move(*first);
+    first.reset();
+    CHECK(std::filesystem::read_symlink(moved.directory() + "/bash") == ScriptLink::kTarget);
+    struct stat made{};
+    REQUIRE(::stat(moved.directory().c_str(), &made) == 0);
+    CHECK((made.st_mode & 07777) == 0700);
   }
-  CHECK(std::filesystem::is_empty(dir / "run"));
+  CHECK(std::filesystem::is_empty(dir.path()));
+  CHECK_FALSE(ScriptLink::make(dir / "missing"));
+  CHECK_FALSE(ScriptLink::make(""));
 }
 
-TEST_CASE("script link: what can't be made is named") {
-  const TempDir dir;
-  dir.write("file", "");
-  const auto made = ScriptLink(dir / "file/shell").make();
-  REQUIRE_FALSE(made);
-  CHECK(made.error().find(dir / "file/shell") != std::string::npos);
-}
-
-TEST_CASE("script link: a place that isn't ours alone is not entered") {
+TEST_CASE("script link: a place that isn't ours alone, or has no script to open, is not entered") {
   const TempDir dir;
   const auto here = std::filesystem::current_path();
-  const ScriptLink script(dir / "shell");
+  const auto script = ScriptLink::make(dir.path());
+  REQUIRE(script);
+  const std::string& place = script->directory();
   const auto enters = [&] {
-    const bool entered = ScriptLink::enter(script.directory().c_str());
-    const int error = errno;
+    const bool entered = ScriptLink::enter(place.c_str());
     std::filesystem::current_path(here);
-    if (!entered) CHECK(error == EPERM);
     return entered;
   };
-  REQUIRE(script.make());
-  CHECK(enters());
-  ::chmod(script.directory().c_str(), 0755);
   CHECK_FALSE(enters());
-  ::chmod(script.directory().c_str(), 0700);
+  const UniqueFd opened(::dup2(STDERR_FILENO, kScriptFd));
+  REQUIRE(opened.get() == kScriptFd);
+  CHECK(enters());
+  ::chmod(place.c_str(), 0755);
+  CHECK_FALSE(enters());
+  ::chmod(place.c_str(), 0700);
   CHECK(enters());
   if (::geteuid() == 0) {
-    REQUIRE(::lchown(script.directory().c_str(), 65534, 65534) == 0);
+    REQUIRE(::lchown(place.c_str(), 65534, 65534) == 0);
     CHECK_FALSE(enters());
-    REQUIRE(::lchown(script.directory().c_str(), 0, 0) == 0);
+    REQUIRE(::lchown(place.c_str(), 0, 0) == 0);
   }
-  std::filesystem::remove(script.directory() + "/bash");
-  std::filesystem::create_symlink("/proc/self/fd/0", script.directory() + "/bash");
+  std::filesystem::remove(place + "/bash");
+  CHECK_FALSE(enters());
+  std::ofstream(place + "/bash") << "exit 3";
   CHECK_FALSE(enters());
 }
 
-TEST_CASE("script link: a command that removes it, or worse, costs no later shell") {
+TEST_CASE("script link: is gone once the shell runs, and a shell that can't have one works all the same") {
   BashLane lane;
-  for (const std::string& harm :
-       {"rm -r " + lane.private_dir.path().string(), "ln -sf /nowhere " + lane.script.directory() + "/bash",
-        "rm -r " + lane.script.directory() + "; mkdir " + lane.script.directory()}) {
-    CAPTURE(harm);
-    lane.text(harm + "; exit");
-    CHECK(lane.text("echo ok") == "ok\n");
-  }
+  lane.text("kept=1");
+  CHECK(std::filesystem::is_empty(lane.private_dir.path()));
+  CHECK(lane.text("missing || true") == "bash: line 1: missing: command not found\n");
+  lane.text("rm -r " + lane.private_dir.path().string() + "; cd /usr");
+  lane.text("exit");
+  CHECK(lane.text("pwd; echo $0; exec 3<&0; cat <&3") == "/usr\nbash\n");
+  CHECK(lane.text("missing || true") ==
+        std::string(ScriptLink::kTarget) + ": line 1: missing: command not found\n");
+  std::filesystem::create_directory(lane.private_dir.path());
+  lane.text("exit");
+  CHECK(lane.text("missing || true") == "bash: line 1: missing: command not found\n");
 }
