@@ -120,13 +120,16 @@ std::optional<std::string> BashSession::start_shell() {
   const ShellEvents events{.ended = report(Kind::ended),
                            .died = report(Kind::died),
                            .stuck = [stuck = report(Kind::stuck)] { stuck(0); }};
+  const auto outputs = pipes_->open_write_ends();
+  if (!outputs) return system_error_text("make", "pipes for the shell", errno);
   ShellOptions shell{.executor = options_.executor,
                      .directory = next_.directory,
                      .private_dir = options_.private_dir,
                      .environment = options_.environment,
                      .tag = tag_,
-                     .outputs = pipes_->write_ends(),
+                     .outputs = {},
                      .control_group = group_ ? group_->directory() : -1};
+  std::ranges::transform(*outputs, shell.outputs.begin(), &UniqueFd::get);
   auto started = Shell::start(shell, events);
   for (const std::string& other : {options_.workdir, std::string("/")}) {  // the directory may be gone
     if (started || !started.error().of_directory || shell.directory == other) continue;

@@ -29,7 +29,6 @@ std::shared_ptr<OutputPipes> OutputPipes::open(const asio::any_io_executor& exec
   pipes->pipes_.reserve(kOutputs);
   for (std::size_t output = 0; output < kOutputs; ++output)
     if (!pipes->open_one(executor)) return nullptr;
-  for (std::size_t output = 0; output < kOutputs; ++output) pipes->wait(output);
   return pipes;
 }
 
@@ -43,28 +42,40 @@ bool OutputPipes::open_one(const asio::any_io_executor& executor) {
   return true;
 }
 
-std::array<int, kOutputs> OutputPipes::write_ends() const noexcept {
-  std::array<int, kOutputs> ends{};
-  std::ranges::transform(pipes_, ends.begin(), [](const Pipe& pipe) { return pipe.write_end.get(); });
+/// None of them stays ours, which would be as many more descriptors in each lane.
+std::optional<OutputPipes::WriteEnds> OutputPipes::open_write_ends() {
+  WriteEnds ends;
+  for (std::size_t output = 0; output < kOutputs; ++output) {
+    Pipe& pipe = pipes_[output];
+    ends[output] = std::move(pipe.write_end);
+    if (!ends[output]) {
+      const auto name = fmt::format("/proc/self/fd/{}", pipe.read_end.native_handle());
+      ends[output].reset(::open(name.c_str(), O_WRONLY | O_CLOEXEC));
+    }
+    if (!ends[output]) return std::nullopt;
+    if (!pipe.waiting) wait(output);
+  }
   return ends;
 }
 
 /// Waits and then reads, in one turn: a read that Asio has done ahead would wait in its queue while drain()
-/// takes what came after it.
+/// takes what came after it. Not on when nobody can print any more, until a next shell can.
 void OutputPipes::wait(std::size_t output) {
+  pipes_[output].waiting = true;
   pipes_[output].read_end.async_wait(asio::posix::stream_descriptor::wait_read,
                                      [self = shared_from_this(), output](boost::system::error_code error) {
-                                       const auto& read_end = self->pipes_[output].read_end;
-                                       if (error || !read_end.is_open()) return;
-                                       self->take(output, kReadSize);
-                                       if (read_end.is_open()) self->wait(output);
+                                       Pipe& pipe = self->pipes_[output];
+                                       pipe.waiting = false;
+                                       if (error || !pipe.read_end.is_open()) return;
+                                       const bool more = self->take(output, kReadSize);
+                                       if (more && pipe.read_end.is_open()) self->wait(output);
                                      });
 }
 
 bool OutputPipes::take(std::size_t output, std::size_t limit) {
   const ssize_t count =
       ::read(pipes_[output].read_end.native_handle(), buffer_.data(), std::min(limit, buffer_.size()));
-  if (count <= 0) return false;
+  if (count <= 0) return count < 0;
   sink_(output, {buffer_.data(), static_cast<std::size_t>(count)});
   return true;
 }
@@ -90,14 +101,14 @@ void OutputPipes::close() {
   for (auto& pipe : pipes_) pipe.read_end.close(ignored);
 }
 
-OutputSet OutputPipes::printed_to_by(pid_t pid) const {
+OutputSet OutputPipes::printed_to_by(pid_t pid) {
   OutputSet outputs = 0;
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
     struct stat theirs{};
     if (::stat(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), &theirs) != 0) continue;
     for (std::size_t output = 0; output < kOutputs; ++output) {
       struct stat ours{};
-      if (::fstat(pipes_[output].write_end.get(), &ours) == 0 && same_file(ours, theirs))
+      if (::fstat(pipes_[output].read_end.native_handle(), &ours) == 0 && same_file(ours, theirs))
         outputs |= 1U << output;
     }
   }

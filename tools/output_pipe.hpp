@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -32,22 +33,24 @@ class OutputPipes : public std::enable_shared_from_this<OutputPipes> {
   /// Null when the machine has no descriptors left.
   static std::shared_ptr<OutputPipes> open(const boost::asio::any_io_executor& executor, Sink sink);
 
-  /// For a child; they stay ours.
-  std::array<int, kOutputs> write_ends() const noexcept;
+  /// Write ends for a child. Empty when the machine has no descriptors left.
+  using WriteEnds = std::array<UniqueFd, kOutputs>;
+  std::optional<WriteEnds> open_write_ends();
   /// Gives what has been printed so far to the sink, and no more: a background job may print for ever.
   void drain(OutputSet outputs);
   /// The sink is called no more.
   void close();
 
   /// Those that the standard output or error of a process leads to; none where that can't be seen.
-  OutputSet printed_to_by(pid_t pid) const;
+  OutputSet printed_to_by(pid_t pid);
 
  private:
   struct Pipe {
     explicit Pipe(const boost::asio::any_io_executor& executor) : read_end(executor) {}
 
     boost::asio::posix::stream_descriptor read_end;
-    UniqueFd write_end;
+    UniqueFd write_end;    // until the first child has one
+    bool waiting = false;  // for something to read
   };
 
   explicit OutputPipes(Sink sink) : sink_(std::move(sink)) {}

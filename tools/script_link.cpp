@@ -1,12 +1,16 @@
 #include "tools/script_link.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "tools/bash_process.hpp"
 
@@ -29,6 +33,8 @@ bool can_be_opened(const char* script) {
   return fd >= 0;
 }
 
+constexpr std::string_view kPrefix = "shell-";
+
 std::string link_in(const std::string& directory) {
   return directory + "/" + ScriptLink::kName;
 }
@@ -37,11 +43,19 @@ std::string link_in(const std::string& directory) {
 
 std::optional<ScriptLink> ScriptLink::make(const std::string& parent) {
   if (parent.empty()) return std::nullopt;
-  std::string directory = parent + "/shell-XXXXXX";
+  std::string directory = fmt::format("{}/{}XXXXXX", parent, kPrefix);
   if (::mkdtemp(directory.data()) == nullptr) return std::nullopt;
   ScriptLink made(std::move(directory));
   if (::symlink(kTarget, link_in(made.directory_).c_str()) != 0) return std::nullopt;
   return made;
+}
+
+void ScriptLink::remove_left(const std::string& parent) {
+  std::error_code failed;
+  std::vector<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, failed))
+    if (entry.path().filename().string().starts_with(kPrefix)) left.push_back(entry.path());
+  for (auto& directory : left) ScriptLink(std::move(directory));
 }
 
 ScriptLink::~ScriptLink() {

@@ -20,6 +20,9 @@ class ScriptLink {
   /// In `parent`, under a name that nothing else has. A few system calls. Nothing where that can't be done,
   /// on a full disk say.
   static std::optional<ScriptLink> make(const std::string& parent);
+  /// Removes those that a process which was killed has left in `parent`. None may be in use.
+  static void remove_left(const std::string& parent);
+
   ScriptLink(ScriptLink&& other) noexcept : directory_(std::exchange(other.directory_, {})) {}
   ScriptLink& operator=(ScriptLink&&) = delete;
   ~ScriptLink();

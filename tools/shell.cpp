@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -233,7 +234,6 @@ bool Shell::hand_over(std::string_view command, Line line) {
 
 bool Shell::hand_over(std::string_view command, std::string_view lines) {
   read_exports();
-  incoming_exports_.clear();
   asked_again_ = false;
   read_own_output();
   own_output_.clear();
@@ -256,12 +256,19 @@ bool Shell::ask_again() {
 /// Gives bash the next command's line but for its rest. Reading it byte by byte takes a third of all that we
 /// add to a command, and nobody waits for it now.
 void Shell::prepare() {
+  if (over_ || running_ || !prepared_.word.empty()) return;
   prepared_ = new_line(line_.output == kNowhereFd ? kOutputFds.front() : line_.output, Guard::off);
   if (!send(run_line(prepared_.word, prepared_.output, prepared_.guard))) prepared_.word.clear();
 }
 
+/// When who waits for the last command has heard of its end.
+void Shell::prepare_soon() {
+  asio::post(status_.get_executor(), [self = shared_from_this()] { self->prepare(); });
+}
+
 void Shell::end_reports() {
   over_ = true;
+  script_.reset();
   error_code ignored;
   tick_.cancel();
   status_.close(ignored);
@@ -306,7 +313,8 @@ void Shell::take_status(std::string_view bytes) {
     bytes.remove_prefix(end + 1);
     const auto status = status_after(line_.word, std::exchange(record_, {}));
     if (!running_ || !status) continue;
-    read_exports();
+    read_exports();  // those of the command before have all come by now
+    listed_ = line_.word;
     if (asked_again_) read_own_output();
     if (postponed_) {
       // Where the machine refuses, the shell ends before the command has begun.
@@ -318,19 +326,33 @@ void Shell::take_status(std::string_view bytes) {
     }
     running_ = false;
     tick_.cancel();
-    exports_ = std::exchange(incoming_exports_, {});
     if (auto directory = working_directory_of(pid_); !directory.empty()) directory_ = std::move(directory);
-    prepare();
     events_.ended(*status);
+    prepare_soon();
   }
 }
 
-/// As much as has come; of what is too large only that it is so.
+/// Takes as much as has come. A list is kept when it is whole.
 void Shell::read_exports() {
   drain(exports_pipe_.get(), [this](std::string_view bytes) {
-    if (incoming_exports_.size() <= kMaxExports) incoming_exports_ += bytes;
+    incoming_exports_ += bytes;
+    if (incoming_exports_.size() > kMaxExports) {
+      too_large_ = true;
+      incoming_exports_.erase(0, incoming_exports_.size() - kMaxRecord);
+    }
     return true;
   });
+  if (listed_.empty()) return;
+  const std::string mark = listed_ + '\n';
+  const auto found = too_large_ ? 0 : incoming_exports_.find(mark);
+  if (found == std::string::npos) return;
+  const auto begin = too_large_ ? 0 : found + mark.size();
+  const auto end = incoming_exports_.find(mark, begin);
+  if (end == std::string::npos) return;
+  exports_.reset();
+  if (!std::exchange(too_large_, false)) exports_ = incoming_exports_.substr(begin, end - begin);
+  incoming_exports_.erase(0, end + mark.size());
+  listed_.clear();
 }
 
 /// The beginning of what has come; the rest is dropped, so that bash never waits for room.
@@ -346,8 +368,8 @@ std::string_view Shell::own_output() const {
   return traced ? std::string_view() : own_output_;
 }
 
-std::optional<std::string> Shell::exports() const {
-  if (exports_.size() > kMaxExports) return std::nullopt;
+std::optional<std::string> Shell::exports() {
+  read_exports();
   return exports_;
 }
 
@@ -366,6 +388,7 @@ void Shell::check_process() {
   read_status();  // a last command may have ended just before
   if (over_) return;
   end_reports();
+  read_exports();
   if (running_) read_own_output();
   const bool end_was_read = asked_again_ || bytes_waiting(control_waiting_.get()) < kUnreadBefore;
   begun_ = !running_ || (!postponed_ && end_was_read);

@@ -69,8 +69,9 @@ class Shell : public std::enable_shared_from_this<Shell> {
   /// Where the shell was when its last command ended.
   const std::string& directory() const noexcept { return directory_; }
   /// `declare -x` lines of the exported variables at that time; empty before the first command's end. Nothing
-  /// when they are larger than any program can be given.
-  std::optional<std::string> exports() const;
+  /// when they are larger than any program can be given. Where the shell died before it had told them all,
+  /// those of the command before.
+  std::optional<std::string> exports();
   /// Whether the last command's end was told, if at all, only after it was asked for again.
   bool asked_again() const noexcept { return asked_again_; }
   /// What bash printed where none of a command's redirections held, of a shell that has died while a command
@@ -91,6 +92,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void tick();
   void check_process();
   void prepare();
+  void prepare_soon();
   struct Line {
     std::string word;  // that tells the command's end; empty: there is no such line
     int output = kNowhereFd;
@@ -119,14 +121,16 @@ class Shell : public std::enable_shared_from_this<Shell> {
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  Line line_;                             // of the last command
-  Line prepared_;                         // that bash has for the next one
-  Line postponed_line_;                   // for a command that needs another one
-  std::optional<std::string> postponed_;  // that command, until an empty one has used the prepared line up
-  std::string record_;                    // of the status pipe, as far as it has come
-  std::string exports_;                   // when the last command ended
-  std::string incoming_exports_;          // of the running one
-  std::string own_output_;                // since the last command was handed over
+  Line line_;                               // of the last command
+  Line prepared_;                           // that bash has for the next one
+  Line postponed_line_;                     // for a command that needs another one
+  std::optional<std::string> postponed_;    // that command, until an empty one has used the prepared line up
+  std::string record_;                      // of the status pipe, as far as it has come
+  std::optional<std::string> exports_{""};  // see exports()
+  std::string listed_;                      // the word around the exports that come next; empty: none do
+  std::string incoming_exports_;            // what has come of them
+  bool too_large_ = false;                  // they, so that only their end counts
+  std::string own_output_;                  // since the last command was handed over
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

@@ -14,16 +14,17 @@ namespace {
 constexpr std::string_view kCommandPart =
     "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/95)\" <&97 >&{0} 2>&{0};";
 
-/// Hands over the exported variables and then tells the end, with a word that the command
-/// can't know: a builtin can write to these descriptors too. Only the two builtins that tell something have
-/// their output there: traps print into bash's own. It needs all that the next command will need: where that
-/// is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is told, and the call that
-/// did it is the one that hears of it. Descriptors are named downwards, as a copy of bash's own takes the
-/// lowest free one above the one named. The last argument is what the next command finds in `$_`. Short, as
-/// bash reads it byte by byte, with a system call for each, and a quick next command waits for that.
+/// Tells the end, with a word that the command can't know: a builtin can write to these descriptors too. Then
+/// hands over the exported variables, between two such words, which nobody waits for. Only the builtins that
+/// tell something have their output there: traps print into bash's own. It needs all that the next command
+/// will need: where that is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is
+/// told, and the call that did it is the one that hears of it. Descriptors are named downwards, as a copy of
+/// bash's own takes the lowest free one above the one named. The last argument is what the next command finds
+/// in `$_`. Short, as bash reads it byte by byte, with a system call for each, and a quick next command waits
+/// for that.
 constexpr std::string_view kEndPart =
-    "\\builtin eval \"\\builtin export >&96&&\\builtin echo {0} $? <&95 <&{1} >&90\" \"${{-:LINENO=1:0}}\""
-    " <&";
+    "\\builtin eval \"\\builtin echo {0} $? <&96 <&95 <&{1} >&90;\\builtin echo {0} >&96;"
+    "\\builtin export >&96&&\\builtin echo {0} >&96\" \"${{-:LINENO=1:0}}\" <&";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
@@ -34,7 +35,8 @@ constexpr std::string_view kGuardedEndPart =
     "POSIXLY_CORRECT=\\${{POSIXLY_CORRECT%/*}};;*) \\unset POSIXLY_CORRECT;;esac;"
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
-    "\\builtin export >&96&&\\builtin echo {0} ${{POSIXLY_CORRECT##*/}} <&95 <&{1} >&90\""
+    "\\builtin echo {0} ${{POSIXLY_CORRECT##*/}} <&96 <&95 <&{1} >&90;\\builtin echo {0} >&96;"
+    "\\builtin export >&96&&\\builtin echo {0} >&96\""
     " \"${{-:LINENO=1:0}}\" <&";
 
 std::string end_part(std::string_view word, int output, Guard guard) {

@@ -36,8 +36,9 @@ std::string run_line(std::string_view word, int output, Guard guard);
 /// Completes such a line, and bash begins. It reads the comment only when it is done with the line before.
 inline constexpr std::string_view kLineRest = "97\n#\n";
 
-/// The part of such a line that tells the end, and its rest. Bash drops what is left of a line where the
-/// command made a mistake that it takes for fatal, as `a[08]=1` is.
+/// The part of such a line that tells the end, and hands over the exported variables behind it, and its rest.
+/// Bash drops what is left of a line where the command made a mistake that it takes for fatal, as `a[08]=1`
+/// is.
 std::string end_line(std::string_view word, int output, Guard guard);
 
 /// The bytes from its line's end on: bash has begun where fewer of them are unread.

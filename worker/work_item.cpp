@@ -10,6 +10,7 @@
 #include "tools/bash_process.hpp"
 #include "tools/leftovers.hpp"
 #include "tools/offload.hpp"
+#include "tools/script_link.hpp"
 #include "worker/limits.hpp"
 #include "worker/repository.hpp"
 #include "worker/runtime_dir.hpp"
@@ -97,6 +98,7 @@ WorkItem::WorkItem(Machine& machine, const Config& config, const Log& log)
 
 std::unique_ptr<tools::CallRunner> WorkItem::make_tools() {
   auto options = machine_.tool_options();
+  options.private_dir = session_dir_;
   options.on_shell = [this](pid_t pid) { journal_->shell_started(pid); };
   return std::make_unique<tools::Toolset>(options);
 }
@@ -226,6 +228,7 @@ asio::awaitable<bool> WorkItem::open_journal() {
         if (auto made = make_private_dir(session_dir_); !made) {
           return std::unexpected(fmt::format("{}: {}", session_dir_, made.error()));
         }
+        tools::ScriptLink::remove_left(session_dir_);
         auto journal = Journal::open(options, log_);
         std::error_code not_empty;
         if (!journal) std::filesystem::remove(session_dir_, not_empty);

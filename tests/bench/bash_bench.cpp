@@ -119,6 +119,12 @@ class Ours {
     while (!done) io_.run_one();
   }
 
+  /// The loop runs on between calls, as the worker's does.
+  void pause(std::chrono::milliseconds time) {
+    io_.restart();
+    io_.run_for(time);
+  }
+
  private:
   boost::asio::io_context io_{1};
   boost::asio::thread_pool pool_{2};
@@ -140,9 +146,9 @@ constexpr auto kThought = std::chrono::milliseconds(1);
 
 using Times = std::vector<double>;  // microseconds
 
-void measure(Times& times, int calls, const auto& call) {
+void measure(Times& times, int calls, const auto& pause, const auto& call) {
   for (int i = 0; i < calls; ++i) {
-    std::this_thread::sleep_for(kThought);
+    pause(kThought);
     const auto begun = Clock::now();
     call();
     times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begun).count());
@@ -170,11 +176,13 @@ int main(int argc, char** argv) {
     Times bare_times;
     ours.run(command);
     for (int round = 0; round < rounds; ++round) {
-      measure(our_times, calls, [&] { ours.run(command); });
+      measure(our_times, calls, [&](auto time) { ours.pause(time); }, [&] { ours.run(command); });
       // Not beside ours, which would look at it after each call, as a process that the call may have left.
       BarePipe bare;
       bare.run(command);
-      measure(bare_times, calls, [&] { bare.run(command); });
+      measure(
+          bare_times, calls, [](auto time) { std::this_thread::sleep_for(time); },
+          [&] { bare.run(command); });
     }
     std::cout << fmt::format("{:<12}", command);
     for (const double share : {0.5, 0.9}) {

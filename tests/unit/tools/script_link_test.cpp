@@ -37,6 +37,12 @@ TEST_CASE("script link: is there as long as it is held") {
     CHECK((made.st_mode & 07777) == 0700);
   }
   CHECK(std::filesystem::is_empty(dir.path()));
+  dir.make_dir("shell-left");
+  dir.link("shell-Left2/bash", ScriptLink::kTarget);
+  dir.write("journal", "");
+  ScriptLink::remove_left(dir.path());
+  ScriptLink::remove_left(dir / "missing");
+  CHECK(dir.list() == "journal");
   CHECK_FALSE(ScriptLink::make(dir / "missing"));
   CHECK_FALSE(ScriptLink::make(""));
 }
