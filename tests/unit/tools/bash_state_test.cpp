@@ -443,6 +443,23 @@ TEST_CASE("bash: restricted mode restricts the commands only") {
   CHECK(lane.text("echo ok; cat") == "ok\n");
 }
 
+TEST_CASE(
+    "bash: exported variables that don't fit into their pipe are kept; of a list that was cut, nothing is") {
+  const std::string large = "BIG=$(head -c 1500000 /dev/zero | tr '\\0' b)";
+  Lane lane;
+  lane.text("echo $$ >pid; export E=first " + large);
+  CHECK(lane.text("export E=second; unset BIG") == "(no output)");
+  CHECK(lane.text("export E=third " + large) == "(no output)");
+  CHECK(lane.text("echo $E") == "third\n");
+  CHECK(contains(lane.text("exit 3"), "with the exported variables of the last completed call"));
+  CHECK(lane.text("echo $E ${#BIG}; echo $$ >pid; unset BIG") == "third 1500000\n");
+  CHECK(lane.text("export E=fourth " + large) == "(no output)");
+  const pid_t shell = lane.pid_in("pid");
+  ::kill(shell, SIGKILL);  // it waits for room in the pipe
+  REQUIRE(lane.until([&] { return !sandbox_worker::testing::runs(shell); }));
+  CHECK(contains(lane.text("echo $E ${#BIG}"), "\nthird 0\n"));
+}
+
 TEST_CASE("bash: exported variables that no program could be given are not kept, which is said") {
   Lane lane;
   CHECK(lane.text("export E=x; export BIG=$(head -c 3000000 /dev/zero | tr '\\0' b)") == "(no output)");
