@@ -50,7 +50,7 @@ std::size_t TextCleaner::take_text(std::string_view bytes) {
     }
     const int length = utf8_character_length(bytes);
     if (length > 1) {
-      put(bytes.substr(0, static_cast<std::size_t>(length)));
+      put_character(bytes.substr(0, static_cast<std::size_t>(length)));
       return static_cast<std::size_t>(length);
     }
   }
@@ -94,7 +94,7 @@ void TextCleaner::step(char byte) {
     const int length = utf8_character_length(partial_);
     if (length < 0) return;
     if (length > 0) {
-      put(std::exchange(partial_, {}));
+      put_character(std::exchange(partial_, {}));
       return;
     }
     partial_.clear();
@@ -120,6 +120,14 @@ void TextCleaner::step(char byte) {
 void TextCleaner::end_sequence(char byte) {
   state_ = State::text;
   if (byte < ' ' || byte > '~') step(byte);
+}
+
+/// One beyond ASCII. U+009B means the same as ESC [.
+void TextCleaner::put_character(std::string_view character) {
+  if (character == "\u009B")
+    state_ = State::control_sequence;
+  else
+    put(character);
 }
 
 void TextCleaner::put(std::string_view text) {

@@ -28,6 +28,7 @@ class TextCleaner {
   std::size_t take_text(std::string_view bytes);
   void step(char byte);
   void end_sequence(char byte);
+  void put_character(std::string_view character);
   void put(std::string_view text);
   void flush_line();
 

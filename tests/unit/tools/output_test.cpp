@@ -32,6 +32,10 @@ TEST_CASE("output: what a terminal would not show as text is cleaned, wherever t
   const Row rows[] = {
       {"plain\ntext", "plain\ntext"},
       {"\x1b[1;31mred\x1b[0m end", "red end"},
+      {"\xC2\x9B"
+       "1;31mred\xC2\x9B"
+       "0m \xC2\x9C end",
+       "red \xC2\x9C end"},
       {"\x1b]0;title\x07name", "name"},
       {"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"},
       {"\x1b(Bcharset", "charset"},
