@@ -100,7 +100,11 @@ void close_all_between(unsigned first, unsigned last) {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   // First above all targets, so that none of them is overwritten before its turn.
-  const auto lift = [&](int fd) { return ::fcntl(fd, F_DUPFD, 100); };
+  const auto lift = [&](int fd) {
+    const int lifted = ::fcntl(fd, F_DUPFD, 100);
+    if (lifted < 0) fail(false);
+    return lifted;
+  };
   const int control = lift(setup.control);
   report = lift(report);
   const int own_output = lift(setup.own_output);

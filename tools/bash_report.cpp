@@ -37,15 +37,16 @@ std::string stop_words(const CallEnding& ending) {
 }
 
 std::string lost_words(const NextShell& next) {
-  if (next.exports_lost)
+  if (next.exports == NextShell::Exports::lost)
     return fmt::format(
         "the next call gets a fresh shell in {}; its variables (the exported ones are too large to keep), "
         "functions and options are lost",
         next.directory);
   return fmt::format(
-      "the next call gets a fresh shell in {} with the exported variables of the last completed call; other "
-      "variables, functions and options are lost",
-      next.directory);
+      "the next call gets a fresh shell in {} with the exported variables of {}; other variables, functions "
+      "and options are lost",
+      next.directory,
+      next.exports == NextShell::Exports::of_last_call ? "the last completed call" : "an earlier call");
 }
 
 std::string status_words(const CallEnding& ending) {

@@ -29,7 +29,12 @@ struct CallEnding {
 /// What a fresh shell begins with.
 struct NextShell {
   std::string directory;
-  bool exports_lost = false;  // they were too large to keep
+  enum class Exports {
+    of_last_call,
+    of_earlier_call,
+    lost,  // too large to keep
+  };
+  Exports exports = Exports::of_last_call;
 };
 
 /// The lines behind a call's output; empty for a plain success.

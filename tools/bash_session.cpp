@@ -162,12 +162,22 @@ void BashSession::drain() {
   pipes_->drain(jobs_.outputs() | 1U << output_pipe_);
 }
 
-/// A pipe that no job prints to; the last call's where there is none.
-std::size_t BashSession::free_output() const {
-  const OutputSet taken = jobs_.outputs();
-  for (const std::size_t output : {output_pipe_, 0UZ, 1UZ, 2UZ, 3UZ})
-    if ((taken >> output & 1U) == 0) return output;
-  return output_pipe_;
+/// A pipe that no job prints to; the last call's where there is none. A job that has just been started may
+/// have seemed to print where it did before it became its program.
+void BashSession::choose_output() {
+  const auto is_free = [this](std::size_t output) { return (jobs_.outputs() >> output & 1U) == 0; };
+  if (is_free(output_pipe_)) return;
+  jobs_.look_at_outputs([this](pid_t pid) { return outputs_of(pid); });
+  for (const std::size_t output : {output_pipe_, 0UZ, 1UZ, 2UZ, 3UZ}) {
+    if (!is_free(output)) continue;
+    output_pipe_ = output;
+    return;
+  }
+}
+
+/// Where that can't be seen, a job may print where the call did that has left it.
+OutputSet BashSession::outputs_of(pid_t pid) const {
+  return pipes_->held_by(pid, kStatusFd).value_or(1U << output_pipe_);
 }
 
 void BashSession::finish(Kind kind, int status) {
@@ -185,7 +195,9 @@ void BashSession::forget_shell() {
   if (!shell_) return;
   next_.directory = is_directory(shell_->directory()) ? shell_->directory() : options_.workdir;
   const auto exports = shell_->exports();
-  next_.exports_lost = !exports;
+  next_.exports = !exports                    ? NextShell::Exports::lost
+                  : shell_->exports_are_old() ? NextShell::Exports::of_earlier_call
+                                              : NextShell::Exports::of_last_call;
   if (!exports || !exports->empty()) exports_ = exports.value_or("");
   if (is_live_shell(shell_->pid()))
     if (const auto process = process_info(shell_->pid())) killed_.push_back(*process);
@@ -209,8 +221,8 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   auto refusal = co_await refuse(command, deadline);
   if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
   // Nothing may wait from here to where the command begins, or the shell could end in between.
+  choose_output();
   drain();
-  output_pipe_ = free_output();
   const auto kills_before = memory_.read();
   std::expected<StopReason, std::string> stop;
   if (refusal) {
@@ -229,8 +241,11 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
       late_text(late, kMaxResultCodePoints - std::min(count_code_points(own), kMaxResultCodePoints));
   if (std::exchange(ended_idle_, false))
     add_line(text,
-             "[the shell ended after the last call; this is a fresh one, with directory and exported "
-             "variables]\n");
+             next_.exports == NextShell::Exports::of_earlier_call
+                 ? "[the shell ended after the last call; this is a fresh one, with directory, and with the "
+                   "exported variables of an earlier call]\n"
+                 : "[the shell ended after the last call; this is a fresh one, with directory and exported "
+                   "variables]\n");
   if (const auto begin = std::exchange(begin_note_, {}); !begin.empty()) add_line(text, begin);
   CallEnding ending = *std::exchange(ending_, {});
   ending.stop = *stop;
@@ -387,13 +402,12 @@ asio::awaitable<void> BashSession::restore_variables() {
 /// One line for what this call left running.
 asio::awaitable<std::string> BashSession::new_jobs() {
   const auto begun = Clock::now();
-  // What it has started prints where it did when it began, though it may print elsewhere itself.
-  const auto outputs_of = [this](pid_t pid) { return pipes_->printed_to_by(pid) | 1U << output_pipe_; };
   for (;;) {
     // Before the look: one that began while a shell was there doesn't see all of its jobs.
     const bool ending = std::ranges::any_of(asked_, still_runs);
     const bool dying = std::ranges::any_of(killed_, still_runs);
-    auto look = jobs_.look(shell_ ? shell_->children() : std::vector<pid_t>(), marks(), outputs_of);
+    auto look = jobs_.look(shell_ ? shell_->children() : std::vector<pid_t>(), marks(),
+                           [this](pid_t pid) { return outputs_of(pid); });
     const auto waited = Clock::now() - begun;
     const bool again = ((look.early || ending) && waited < kJobStart) || (dying && waited < kDeath);
     if (!again) {

@@ -66,7 +66,8 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   void forget_shell();
   void on_output(std::size_t output, std::string_view bytes);
   void drain();
-  std::size_t free_output() const;
+  void choose_output();
+  OutputSet outputs_of(pid_t pid) const;
   void finish(CallEnding::Kind kind, int status);
 
   const BashOptions options_;

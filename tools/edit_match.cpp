@@ -189,7 +189,7 @@ std::expected<EditedText, std::string> edit_text(std::string_view content, const
   const bool writes_crlf = used_crlf && has_bare_lf(new_text);
   if (writes_crlf) new_text = with_crlf(new_text);
   if (old_text == new_text)
-    return std::unexpected("the file has CRLF line endings, and nothing else would change");
+    return std::unexpected("the line endings there are CRLF, and nothing else would change");
   auto edited = replace(content, old_text, new_text, places.count, max_bytes, stop);
   if (!edited) return edited;
   edited->found_crlf = used_crlf && old_text != replacement.old_string;

@@ -81,7 +81,9 @@ OuterScope read_outer_scope(const std::string& path, UserExcludes user,
              (last && ignores_all_in(outer.scope.get(), outer.prefix));
     };
     if (is_next_ignored()) outer.scope = outermost;
-    if (is_next_ignored()) outermost->global = nullptr;
+    if (!is_next_ignored()) continue;
+    outermost->global = nullptr;
+    outermost->room = {};
   }
   return outer;
 }

@@ -22,6 +22,10 @@ bool Jobs::knows(const ProcessInfo& process) const {
   return found != known_.end() && found->second.begun == process.begun;
 }
 
+void Jobs::look_at_outputs(const OutputsOf& outputs_of) {
+  for (auto& [pid, job] : known_) job.outputs = outputs_of(pid);
+}
+
 OutputSet Jobs::outputs() const {
   OutputSet outputs = 0;
   for (const auto& [pid, job] : known_) outputs |= job.outputs;

@@ -7,6 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace sandbox_worker::tools {
@@ -35,10 +40,12 @@ std::shared_ptr<OutputPipes> OutputPipes::open(const asio::any_io_executor& exec
 bool OutputPipes::open_one(const asio::any_io_executor& executor) {
   std::array<int, 2> ends;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return false;
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  UniqueFd read_end(ends[0]);
   Pipe& pipe = pipes_.emplace_back(executor);
-  pipe.read_end.assign(ends[0]);
   pipe.write_end.reset(ends[1]);
+  ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
+  pipe.read_end.assign(read_end.get());
+  static_cast<void>(read_end.release());
   return true;
 }
 
@@ -101,16 +108,29 @@ void OutputPipes::close() {
   for (auto& pipe : pipes_) pipe.read_end.close(ignored);
 }
 
-OutputSet OutputPipes::printed_to_by(pid_t pid) {
+std::optional<OutputSet> OutputPipes::held_by(pid_t pid, int private_fds) {
   OutputSet outputs = 0;
-  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+  std::error_code failed;
+  std::filesystem::directory_iterator fds(fmt::format("/proc/{}/fd", pid), failed);
+  if (failed) return std::nullopt;
+  for (; fds != std::filesystem::directory_iterator(); fds.increment(failed)) {
+    const std::string& name = fds->path().native();
+    int fd = 0;
+    const auto digits = std::string_view(name).substr(name.rfind('/') + 1);
+    std::from_chars(digits.data(), digits.data() + digits.size(), fd);
     struct stat theirs{};
-    if (::stat(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), &theirs) != 0) continue;
-    for (std::size_t output = 0; output < kOutputs; ++output) {
-      struct stat ours{};
-      if (::fstat(pipes_[output].read_end.native_handle(), &ours) == 0 && same_file(ours, theirs))
-        outputs |= 1U << output;
-    }
+    if (fd < private_fds && ::stat(name.c_str(), &theirs) == 0 && S_ISFIFO(theirs.st_mode))
+      outputs |= with_inode(theirs);
+  }
+  return outputs;
+}
+
+OutputSet OutputPipes::with_inode(const struct stat& wanted) {
+  OutputSet outputs = 0;
+  for (std::size_t output = 0; output < kOutputs; ++output) {
+    struct stat ours{};
+    if (::fstat(pipes_[output].read_end.native_handle(), &ours) == 0 && same_file(ours, wanted))
+      outputs |= 1U << output;
   }
   return outputs;
 }

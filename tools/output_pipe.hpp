@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <array>
@@ -41,8 +42,9 @@ class OutputPipes : public std::enable_shared_from_this<OutputPipes> {
   /// The sink is called no more.
   void close();
 
-  /// Those that the standard output or error of a process leads to; none where that can't be seen.
-  OutputSet printed_to_by(pid_t pid);
+  /// Those that a process can print to, by a descriptor below `private_fds`; nothing where that can't be
+  /// seen.
+  std::optional<OutputSet> held_by(pid_t pid, int private_fds);
 
  private:
   struct Pipe {
@@ -54,6 +56,7 @@ class OutputPipes : public std::enable_shared_from_this<OutputPipes> {
   };
 
   explicit OutputPipes(Sink sink) : sink_(std::move(sink)) {}
+  OutputSet with_inode(const struct stat& wanted);
   bool open_one(const boost::asio::any_io_executor& executor);
   void wait(std::size_t output);
   bool take(std::size_t output, std::size_t limit);

@@ -49,8 +49,8 @@ constexpr std::size_t kMaxExports = 2 * 1024 * 1024;
 /// Kept of what bash itself prints while a command runs: as much as its pipe holds.
 constexpr std::size_t kMaxOwnOutput = 64 * 1024;
 
-/// Room for exported variables that bash writes before it tells the end; where that is too little, tick()
-/// makes more. What any process may ask for.
+/// Room for the exported variables, so that bash doesn't wait for somebody to take them, which is when the
+/// next command comes. What any process may ask for.
 constexpr int kExportsPipe = 1024 * 1024;
 
 std::set<pid_t>& shells() {
@@ -95,13 +95,15 @@ std::optional<int> status_after(std::string_view word, std::string_view line) {
   return status;
 }
 
-/// Gives `take` what is in a pipe now, until it says no. A read that doesn't fill its buffer has emptied the
-/// pipe, so that no second one is spent on every command to hear so.
+/// Gives `take` what is in a pipe now, until it says no, and no more than some pipes hold: somebody may write
+/// for ever. A read that doesn't fill its buffer has emptied the pipe, so that no second one is spent on
+/// every command to hear so.
 template <class Take>
 void drain(int fd, Take take) {
+  constexpr int kMaxReads = 256;
   std::array<char, 16 * 1024> buffer;
   bool more = true;
-  while (more) {
+  for (int reads = 0; more && reads < kMaxReads; ++reads) {
     const ssize_t count = ::read(fd, buffer.data(), buffer.size());
     if (count <= 0) return;
     more = take(std::string_view(buffer.data(), static_cast<std::size_t>(count))) &&
@@ -153,7 +155,8 @@ Shell::Shell(const ShellOptions& options, ShellEvents events)
       directory_(options.directory),
       status_(options.executor),
       process_(options.executor),
-      tick_(options.executor) {}
+      tick_(options.executor),
+      exports_(kMaxExports) {}
 
 Shell::~Shell() {
   stop();
@@ -314,11 +317,12 @@ void Shell::take_status(std::string_view bytes) {
     const auto status = status_after(line_.word, std::exchange(record_, {}));
     if (!running_ || !status) continue;
     read_exports();  // those of the command before have all come by now
-    listed_ = line_.word;
+    list_missed_ = exports_.expects();
+    exports_.expect(line_.word + '\n');
     if (asked_again_) read_own_output();
     if (postponed_) {
-      // Where the machine refuses, the shell ends before the command has begun.
-      if (hand_over(*postponed_, std::move(postponed_line_)))
+      // Where the machine refuses, or an output may be closed, the shell ends before the command has begun.
+      if (!list_missed_ && hand_over(*postponed_, std::move(postponed_line_)))
         postponed_.reset();
       else if (is_live_shell(pid_))
         ::kill(pid_, SIGKILL);
@@ -332,27 +336,14 @@ void Shell::take_status(std::string_view bytes) {
   }
 }
 
-/// Takes as much as has come. A list is kept when it is whole.
+/// Takes what has come of the list that is expected, and no more: what the command itself may write there, or
+/// what comes before the end that announces it has been heard of, stays in the pipe.
 void Shell::read_exports() {
+  if (!exports_.expects()) return;
   drain(exports_pipe_.get(), [this](std::string_view bytes) {
-    incoming_exports_ += bytes;
-    if (incoming_exports_.size() > kMaxExports) {
-      too_large_ = true;
-      incoming_exports_.erase(0, incoming_exports_.size() - kMaxRecord);
-    }
-    return true;
+    exports_.feed(bytes);
+    return exports_.expects();
   });
-  if (listed_.empty()) return;
-  const std::string mark = listed_ + '\n';
-  const auto found = too_large_ ? 0 : incoming_exports_.find(mark);
-  if (found == std::string::npos) return;
-  const auto begin = too_large_ ? 0 : found + mark.size();
-  const auto end = incoming_exports_.find(mark, begin);
-  if (end == std::string::npos) return;
-  exports_.reset();
-  if (!std::exchange(too_large_, false)) exports_ = incoming_exports_.substr(begin, end - begin);
-  incoming_exports_.erase(0, end + mark.size());
-  listed_.clear();
 }
 
 /// The beginning of what has come; the rest is dropped, so that bash never waits for room.
@@ -370,7 +361,12 @@ std::string_view Shell::own_output() const {
 
 std::optional<std::string> Shell::exports() {
   read_exports();
-  return exports_;
+  return exports_.text();
+}
+
+bool Shell::exports_are_old() {
+  read_exports();
+  return exports_.expects();
 }
 
 void Shell::watch_process() {

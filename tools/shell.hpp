@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tools/bash_process.hpp"
+#include "tools/between_marks.hpp"
 #include "tools/environment.hpp"
 #include "tools/process_table.hpp"
 #include "tools/script_link.hpp"
@@ -72,6 +73,8 @@ class Shell : public std::enable_shared_from_this<Shell> {
   /// when they are larger than any program can be given. Where the shell died before it had told them all,
   /// those of the command before.
   std::optional<std::string> exports();
+  /// Whether they are not those of the last command that has ended.
+  bool exports_are_old();
   /// Whether the last command's end was told, if at all, only after it was asked for again.
   bool asked_again() const noexcept { return asked_again_; }
   /// What bash printed where none of a command's redirections held, of a shell that has died while a command
@@ -121,16 +124,14 @@ class Shell : public std::enable_shared_from_this<Shell> {
   boost::asio::posix::stream_descriptor status_;
   boost::asio::posix::stream_descriptor process_;  // pidfd, where the kernel has them
   boost::asio::steady_timer tick_;
-  Line line_;                               // of the last command
-  Line prepared_;                           // that bash has for the next one
-  Line postponed_line_;                     // for a command that needs another one
-  std::optional<std::string> postponed_;    // that command, until an empty one has used the prepared line up
-  std::string record_;                      // of the status pipe, as far as it has come
-  std::optional<std::string> exports_{""};  // see exports()
-  std::string listed_;                      // the word around the exports that come next; empty: none do
-  std::string incoming_exports_;            // what has come of them
-  bool too_large_ = false;                  // they, so that only their end counts
-  std::string own_output_;                  // since the last command was handed over
+  Line line_;                             // of the last command
+  Line prepared_;                         // that bash has for the next one
+  Line postponed_line_;                   // for a command that needs another one
+  std::optional<std::string> postponed_;  // that command, until an empty one has used the prepared line up
+  std::string record_;                    // of the status pipe, as far as it has come
+  BetweenMarks exports_;                  // when the last command ended; the mark is its word
+  bool list_missed_ = false;              // those of the command before it didn't come
+  std::string own_output_;                // since the last command was handed over
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

@@ -12,19 +12,22 @@ namespace {
 /// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
 /// writing too, as bash never opens it for its background jobs: see has_foreground_input.
 constexpr std::string_view kCommandPart =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/95)\" <&97 >&{0} 2>&{0};";
+    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/235)\" <&237 >&{0} 2>&{0};";
 
 /// Tells the end, with a word that the command can't know: a builtin can write to these descriptors too. Then
 /// hands over the exported variables, between two such words, which nobody waits for. Only the builtins that
 /// tell something have their output there: traps print into bash's own. It needs all that the next command
 /// will need: where that is spoilt (a closed descriptor, a disabled builtin, a constant LINENO) nothing is
-/// told, and the call that did it is the one that hears of it. Descriptors are named downwards, as a copy of
+/// told, and the call that did it is the one that hears of it. The pipes that only a later command may need
+/// are tried behind the end: without them no variables come. Descriptors are named downwards, as a copy of
 /// bash's own takes the lowest free one above the one named. The last argument is what the next command finds
 /// in `$_`. Short, as bash reads it byte by byte, with a system call for each, and a quick next command waits
 /// for that.
 constexpr std::string_view kEndPart =
-    "\\builtin eval \"\\builtin echo {0} $? <&96 <&95 <&{1} >&90;\\builtin echo {0} >&96;"
-    "\\builtin export >&96&&\\builtin echo {0} >&96\" \"${{-:LINENO=1:0}}\" <&";
+    "\\builtin eval \"\\builtin echo {0} $? <&236 <&235 <&{1} >&230;{2}\" \"${{-:LINENO=1:0}}\" <&";
+
+constexpr std::string_view kExportsPart =
+    "\\builtin echo {0} <&234 <&233 <&232 <&231 >&236&&\\builtin export >&236&&\\builtin echo {0} >&236";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
@@ -35,13 +38,13 @@ constexpr std::string_view kGuardedEndPart =
     "POSIXLY_CORRECT=\\${{POSIXLY_CORRECT%/*}};;*) \\unset POSIXLY_CORRECT;;esac;"
     "\\builtin shopt -u expand_aliases inherit_errexit interactive_comments shift_verbose sourcepath;"
     "\\builtin shopt -s ${{POSIXLY_CORRECT%%/*}};"
-    "\\builtin echo {0} ${{POSIXLY_CORRECT##*/}} <&96 <&95 <&{1} >&90;\\builtin echo {0} >&96;"
-    "\\builtin export >&96&&\\builtin echo {0} >&96\""
+    "\\builtin echo {0} ${{POSIXLY_CORRECT##*/}} <&236 <&235 <&{1} >&230;{2}\""
     " \"${{-:LINENO=1:0}}\" <&";
 
 std::string end_part(std::string_view word, int output, Guard guard) {
-  return guard == Guard::on ? fmt::format(kGuardedEndPart, word, output)
-                            : fmt::format(kEndPart, word, output);
+  const auto exports = fmt::format(kExportsPart, word);
+  return guard == Guard::on ? fmt::format(kGuardedEndPart, word, output, exports)
+                            : fmt::format(kEndPart, word, output, exports);
 }
 
 /// So that no program inherits them: bash closes on execution what is copied from a descriptor that is closed
@@ -49,16 +52,16 @@ std::string end_part(std::string_view word, int output, Guard guard) {
 /// is open yet.
 constexpr std::string_view kMoveDescriptors =
     "\\shopt -s expand_aliases\n"
-    "\\eval '\\exec 90>&10' 80>&-\n"
-    "\\eval '\\exec 91>&10' 81>&-\n"
-    "\\eval '\\exec 92>&10' 82>&-\n"
-    "\\eval '\\exec 93>&10' 83>&-\n"
-    "\\eval '\\exec 94>&10' 84>&-\n"
-    "\\eval '\\exec 95<&10' 85<&-\n"
-    "\\eval '\\exec 96>&10' 86>&-\n"
-    "\\eval '\\exec 97<&10' 87<&-\n"
+    "\\eval '\\exec 230>&10' 80>&-\n"
+    "\\eval '\\exec 231>&10' 81>&-\n"
+    "\\eval '\\exec 232>&10' 82>&-\n"
+    "\\eval '\\exec 233>&10' 83>&-\n"
+    "\\eval '\\exec 234>&10' 84>&-\n"
+    "\\eval '\\exec 235<&10' 85<&-\n"
+    "\\eval '\\exec 236>&10' 86>&-\n"
+    "\\eval '\\exec 237<&10' 87<&-\n"
     "\\exec 80>&- 81>&- 82>&- 83>&- 84>&- 85<&- 86>&- 87<&- 88<&-\n"
-    "\\builtin echo >&90\n";
+    "\\builtin echo >&230\n";
 
 }  // namespace
 

@@ -8,17 +8,18 @@
 
 namespace sandbox_worker::tools {
 
-/// Where a shell keeps the pipes for what commands print.
-inline constexpr std::array<int, kOutputs> kOutputFds{91, 92, 93, 94};
+/// Where a shell keeps the pipes for what commands print. Bash's own copies of its descriptors lie above all
+/// of these, up to 240; few commands use such numbers, but for bash's own 255.
+inline constexpr std::array<int, kOutputs> kOutputFds{231, 232, 233, 234};
 
 /// The same, for a command that prints nowhere.
-inline constexpr int kNowhereFd = 97;
+inline constexpr int kNowhereFd = 237;
 
 /// Where a shell keeps its status pipe, which is closed in any program that takes its place.
-inline constexpr int kStatusFd = 90;
+inline constexpr int kStatusFd = 230;
 
 /// What a fresh shell reads first: it goes into `directory`, sets OLDPWD to `old_directory` (empty: none), as
-/// if it had been started so, moves the private descriptors to 90 and above, out of the agent's way, and
+/// if it had been started so, moves the private descriptors to 230 and above, out of the agent's way, and
 /// writes a line to its status pipe. It ends itself where the directory has gone meanwhile.
 std::string first_shell_lines(std::string_view directory, std::string_view old_directory);
 
@@ -34,7 +35,7 @@ bool may_define_builtin(std::string_view command);
 std::string run_line(std::string_view word, int output, Guard guard);
 
 /// Completes such a line, and bash begins. It reads the comment only when it is done with the line before.
-inline constexpr std::string_view kLineRest = "97\n#\n";
+inline constexpr std::string_view kLineRest = "237\n#\n";
 
 /// The part of such a line that tells the end, and hands over the exported variables behind it, and its rest.
 /// Bash drops what is left of a line where the command made a mistake that it takes for fatal, as `a[08]=1`

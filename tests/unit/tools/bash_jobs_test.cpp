@@ -238,10 +238,31 @@ TEST_CASE("bash: the output of a job's orphan is told from a call's, whichever c
         "[printed by background jobs since the last call:]\norphan\n[end of that]\ncall\n");
 }
 
+TEST_CASE("bash: jobs that print elsewhere take no pipe") {
+  Lane lane;
+  const auto output = [&] { return lane.text("readlink /proc/self/fd/1"); };
+  const std::string first = output();
+  for (int i = 0; i < 6; ++i) lane.text("sleep 1000 >/dev/null 2>&1 & (sleep 1000 >log; :) >log 2>&1 & :");
+  CHECK(output() == first);
+  lane.text("sleep 1000 3>&1 >/dev/null 2>&1 &");
+  CHECK(output() != first);
+}
+
+TEST_CASE(
+    "bash: a command that has closed the output which a later call needs costs that one its shell only") {
+  Lane lane;
+  lane.text("exec 232>&-");
+  lane.text("kept=1; sleep 1000 & :");
+  const auto text = lane.text("echo ran$kept >>ran; cat ran");
+  CHECK_MESSAGE(text.starts_with("[the shell ended after the last call; this is a fresh one"), text);
+  CHECK_MESSAGE(text.ends_with("\nran\n"), text);
+  CHECK(lane.text("echo next") == "next\n");
+}
+
 TEST_CASE("bash: a command that closes the output of the next call costs the shell, which is said") {
   Lane lane;
   lane.text("sleep 1000 & :");
-  const auto closed = lane.text("exec 92>&-; echo x");
+  const auto closed = lane.text("exec 232>&-; echo x");
   CHECK_MESSAGE(closed.starts_with("x\n"), closed);
   CHECK_MESSAGE(closed.find("[the shell no longer takes commands") != std::string::npos, closed);
   CHECK(lane.text("echo next") == "next\n");

@@ -123,9 +123,14 @@ TEST_CASE("bash: what a call sets lasts, and the next call's answer is its own")
       {"set -- a 'b c'; shift 0", "ok\n", "echo $# $2", "2 b c\n", "set --"},
       {"exec 3>three 4<three; echo x >&3", "ok\n", "cat <&4", "x\n", "exec 3>&- 4<&-; rm three"},
       {"exec 200>lock; flock 200", "ok\n", "echo x >&200; cat lock", "x\n", "exec 200>&-"},
+      {"exec 99>lock; flock 99", "ok\n", "flock -n lock true || echo locked; echo x >&99; cat lock",
+       "locked\nx\n", "exec 99>&-"},
+      {"for i in {90..110} 229; do eval \"exec $i>at$i\"; done", "ok\n",
+       "for i in {90..110} 229; do echo $i >&$i; done; cat at90 at98 at101 at229", "90\n98\n101\n229\n",
+       "for i in {90..110} 229; do eval \"exec $i>&-\"; done; rm at*"},
       {"exec 10>lock; flock 10 && echo locked >&10", "ok\n", "cat lock; echo more >&10", "locked\n",
        "exec 10>&-; rm lock"},
-      {"for fd in {3..89}; do eval \"exec $fd>&-\"; done", "ok\n", "echo y", "y\n", ":"},
+      {"for fd in {3..229}; do eval \"exec $fd>&-\"; done", "ok\n", "echo y", "y\n", ":"},
       {"exec >file 2>&1; echo lost", "ok\n", "cat file", "lost\n", "rm file"},
       {"exec <&- >&- 2>&-", "ok\n", "cat; echo $?", "0\n", ":"},
       {"readonly locked=1; export locked", "ok\n", "env | grep ^locked", "locked=1\n", ":"},
@@ -244,11 +249,11 @@ TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call
            Row{close_all, "[the shell "},
 
            Row{"echo out; ulimit -n 5", unusable},
-           Row{"echo out; exec 90>&-", unusable},
-           Row{"echo out; exec 91>&-", unusable},
-           Row{"echo out; exec 95>&-", unusable},
-           Row{"echo out; exec 96>&-", unusable},
-           Row{"echo out; exec 97>&-", unusable},
+           Row{"echo out; exec 230>&-", unusable},
+           Row{"echo out; exec 231>&-", unusable},
+           Row{"echo out; exec 235>&-", unusable},
+           Row{"echo out; exec 236>&-", unusable},
+           Row{"echo out; exec 237>&-", unusable},
            Row{"echo out; readonly LINENO", unusable},
            Row{"echo out; enable -n eval", unusable},
            Row{"echo out; enable -n echo", unusable},
@@ -457,7 +462,22 @@ TEST_CASE(
   const pid_t shell = lane.pid_in("pid");
   ::kill(shell, SIGKILL);  // it waits for room in the pipe
   REQUIRE(lane.until([&] { return !sandbox_worker::testing::runs(shell); }));
-  CHECK(contains(lane.text("echo $E ${#BIG}"), "\nthird 0\n"));
+  const auto answer = lane.text("echo $E ${#BIG}");
+  CHECK(contains(answer, "exported variables of an earlier call]\nthird 0\n"));
+}
+
+TEST_CASE("bash: whatever is written to the pipe for exported variables, the list is the shell's own") {
+  Lane lane;
+  lane.text("export E=first; echo junk >&236; printf 'declare -x E=\"bad\"\\n' >&236");
+  lane.text("export F=$'two\nlines'; head -c 600000 /dev/zero >&236");
+  lane.text("exit");
+  CHECK(lane.text("echo $E; echo \"$F\"") == "first\ntwo\nlines\n");
+  // A list that never comes is known to be missing.
+  lane.text("enable -n export; declare -x E=second");
+  CHECK(contains(lane.text("exit 3"), "with the exported variables of an earlier call"));
+  CHECK(lane.text("echo $E") == "first\n");
+  lane.text("export E=third");
+  CHECK(contains(lane.text("exit 3"), "with the exported variables of the last completed call"));
 }
 
 TEST_CASE("bash: exported variables that no program could be given are not kept, which is said") {
@@ -553,7 +573,7 @@ TEST_CASE("bash: after any text at all the next call works") {
       "exec ",
       "exec 1>&-",
       "exec 0<&-",
-      "exec 90>&-",
+      "exec 230>&-",
       "exec 10>&-",
       "exec 11>&-",
       "builtin",

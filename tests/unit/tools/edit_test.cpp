@@ -123,7 +123,7 @@ TEST_CASE("edit: a CRLF file can be edited with LF strings, and stays one") {
   CHECK(edited("a\r\nb\r\n", "a\r\nb", "x\ny") == "x\r\ny\r\n");
   CHECK(edited("a\r\nb\n}\n", "\n}", " }") == "a\r\nb }\n");
   CHECK(edited("a\r\nb\r\n", "a\nb", "a\r\nb") ==
-        "[the file has CRLF line endings, and nothing else would change]");
+        "[the line endings there are CRLF, and nothing else would change]");
 }
 
 TEST_CASE("edit: the answer says that LF was taken as CRLF, also at the beginning of the text") {

@@ -1,9 +1,11 @@
 #include "tools/script_link.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -59,7 +61,11 @@ TEST_CASE("script link: a place that isn't ours alone, or has no script to open,
     return entered;
   };
   CHECK_FALSE(enters());
-  const UniqueFd opened(::dup2(STDERR_FILENO, kScriptFd));
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const UniqueFd read_end(ends[0]);
+  const UniqueFd write_end(ends[1]);
+  const UniqueFd opened(::dup2(read_end.get(), kScriptFd));
   REQUIRE(opened.get() == kScriptFd);
   CHECK(enters());
   ::chmod(place.c_str(), 0755);

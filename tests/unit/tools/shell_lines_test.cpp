@@ -18,8 +18,9 @@ TEST_CASE("shell lines: bash runs nothing of a line whose rest never comes") {
       dir.write("input", input);
       dir.write("command", "echo x >>count");
       const auto command = fmt::format(
-          "cd '{}' && bash --norc --noprofile <input >own 2>&1 90>status 91>output 95<command 96>exports "
-          "97</dev/null",
+          "cd '{}' && bash --norc --noprofile <input >own 2>&1 230>status 231>output 232>other 233>other "
+          "234>other 235<command 236>exports "
+          "237</dev/null",
           dir.path().string());
       return std::system(fmt::format("bash -c \"{}\"", command).c_str());  // NOLINT: our own text
     };
