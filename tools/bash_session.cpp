@@ -168,11 +168,9 @@ void BashSession::choose_output() {
   const auto is_free = [this](std::size_t output) { return (jobs_.outputs() >> output & 1U) == 0; };
   if (is_free(output_pipe_)) return;
   jobs_.look_at_outputs([this](pid_t pid) { return outputs_of(pid); });
-  for (const std::size_t output : {output_pipe_, 0UZ, 1UZ, 2UZ, 3UZ}) {
-    if (!is_free(output)) continue;
-    output_pipe_ = output;
-    return;
-  }
+  if (is_free(output_pipe_)) return;
+  for (std::size_t output = 0; output < kOutputs; ++output)
+    if (is_free(output)) return void(output_pipe_ = output);
 }
 
 /// Where that can't be seen, a job may print where the call did that has left it.

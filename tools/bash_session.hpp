@@ -72,7 +72,7 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
 
   const BashOptions options_;
   const std::uint64_t tag_;
-  const OomCounter memory_;
+  const OomCounter& memory_ = OomCounter::ours();
   boost::asio::steady_timer wake_;       // cancelled when the call has ended
   std::shared_ptr<OutputPipes> pipes_;   // of all shells
   std::shared_ptr<ControlGroup> group_;  // the same; null where there is none

@@ -17,9 +17,12 @@ std::vector<std::string> oom_counter_files(std::string_view cgroups, const std::
 /// The count in the text of such a file.
 std::optional<std::uint64_t> oom_kills_in(std::string_view text);
 
-/// That count. Reading takes some microseconds; one thread at a time.
+/// That count. Reading takes some microseconds. Thread-safe.
 class OomCounter {
  public:
+  /// The one of this process, opened with the first call: its group doesn't change.
+  static const OomCounter& ours();
+
   /// Opens the first file below `root` that has a count.
   explicit OomCounter(const std::string& root = {});
 

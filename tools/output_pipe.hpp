@@ -17,8 +17,8 @@
 
 namespace sandbox_worker::tools {
 
-/// How many pipes for output a lane has.
-inline constexpr std::size_t kOutputs = 4;
+/// How many pipes for output a lane has: 64 lanes should do with 1024 descriptors.
+inline constexpr std::size_t kOutputs = 3;
 
 /// Some of these, a bit for each.
 using OutputSet = unsigned;

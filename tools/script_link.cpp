@@ -17,7 +17,7 @@
 namespace sandbox_worker::tools {
 namespace {
 
-static_assert(kScriptFd == 88);
+static_assert(kScriptFd == 87);
 
 bool leads_to_script(const char* link) {
   constexpr std::string_view kTarget = ScriptLink::kTarget;

@@ -15,7 +15,7 @@ class ScriptLink {
  public:
   static constexpr const char* kName = "bash";
   /// What the link leads to: the same script, where there can be no link.
-  static constexpr const char* kTarget = "/proc/self/fd/88";
+  static constexpr const char* kTarget = "/proc/self/fd/87";
 
   /// In `parent`, under a name that nothing else has. A few system calls. Nothing where that can't be done,
   /// on a full disk say.

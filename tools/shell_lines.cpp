@@ -27,7 +27,7 @@ constexpr std::string_view kEndPart =
     "\\builtin eval \"\\builtin echo {0} $? <&236 <&235 <&{1} >&230;{2}\" \"${{-:LINENO=1:0}}\" <&";
 
 constexpr std::string_view kExportsPart =
-    "\\builtin echo {0} <&234 <&233 <&232 <&231 >&236&&\\builtin export >&236&&\\builtin echo {0} >&236";
+    "\\builtin echo {0} <&233 <&232 <&231 >&236&&\\builtin export >&236&&\\builtin echo {0} >&236";
 
 /// The same for a command that may make a function named `builtin`, which would take the place of ours: it is
 /// removed. Assigning POSIXLY_CORRECT needs no command and can hold what there was; in that mode no function
@@ -56,11 +56,10 @@ constexpr std::string_view kMoveDescriptors =
     "\\eval '\\exec 231>&10' 81>&-\n"
     "\\eval '\\exec 232>&10' 82>&-\n"
     "\\eval '\\exec 233>&10' 83>&-\n"
-    "\\eval '\\exec 234>&10' 84>&-\n"
-    "\\eval '\\exec 235<&10' 85<&-\n"
-    "\\eval '\\exec 236>&10' 86>&-\n"
-    "\\eval '\\exec 237<&10' 87<&-\n"
-    "\\exec 80>&- 81>&- 82>&- 83>&- 84>&- 85<&- 86>&- 87<&- 88<&-\n"
+    "\\eval '\\exec 235<&10' 84<&-\n"
+    "\\eval '\\exec 236>&10' 85>&-\n"
+    "\\eval '\\exec 237<&10' 86<&-\n"
+    "\\exec 80>&- 81>&- 82>&- 83>&- 84<&- 85>&- 86<&- 87<&-\n"
     "\\builtin echo >&230\n";
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace sandbox_worker::tools {
 
 /// Where a shell keeps the pipes for what commands print. Bash's own copies of its descriptors lie above all
 /// of these, up to 240; few commands use such numbers, but for bash's own 255.
-inline constexpr std::array<int, kOutputs> kOutputFds{231, 232, 233, 234};
+inline constexpr std::array<int, kOutputs> kOutputFds{231, 232, 233};
 
 /// The same, for a command that prints nowhere.
 inline constexpr int kNowhereFd = 237;

@@ -217,7 +217,7 @@ TEST_CASE("bash: a job of each of many calls is told from the calls, as far as t
     lane.text(fmt::format("mkfifo go{0}; (read -r line <go{0}; echo late{0}; touch done{0}) & :", i));
     outputs.insert(output());
   }
-  CHECK(outputs.size() == 4);
+  CHECK(outputs.size() == kOutputs);
   for (int i = 1; i <= 5; ++i) {
     lane.text(fmt::format("echo >go{}", i));
     REQUIRE(lane.until([&] { return lane.has(fmt::format("done{}", i)); }));

@@ -246,7 +246,7 @@ TEST_CASE("bash: restart gives a shell as at the start") {
 TEST_CASE("bash: what a builtin writes to the shell's own descriptors ends no command") {
   Lane lane;
   lane.text("kept=yes");
-  // The pipe that tells the end of a command is at 230, outputs from 231 to 234, bash's own above 237.
+  // The pipe that tells the end of a command is at 230, outputs from 231 to 233, bash's own above 237.
   const auto answer = lane.text(
       "for fd in 230 {235..242}; do echo 7 >&$fd; printf 0 >&$fd; printf '%0200d\\n0' 3 >&$fd; done "
       "2>/dev/null;"
