@@ -1,12 +1,12 @@
 #include "tools/regex_tree.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <charconv>
 #include <string>
 #include <utility>
 
+#include "tools/character_class.hpp"
 #include "tools/utf8_step.hpp"
 
 namespace sandbox_worker::tools {
@@ -45,24 +45,9 @@ std::optional<ByteSet> perl_class(char c) {
 }
 
 std::optional<ByteSet> named_class(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, int (*)(int)>, 13> kClasses{{
-      {"alnum", std::isalnum},
-      {"alpha", std::isalpha},
-      {"blank", std::isblank},
-      {"cntrl", std::iscntrl},
-      {"digit", std::isdigit},
-      {"graph", std::isgraph},
-      {"lower", std::islower},
-      {"print", std::isprint},
-      {"punct", std::ispunct},
-      {"space", std::isspace},
-      {"upper", std::isupper},
-      {"word", is_word},
-      {"xdigit", std::isxdigit},
-  }};
-  const auto found = std::ranges::find(kClasses, name, &std::pair<std::string_view, int (*)(int)>::first);
-  if (found == kClasses.end()) return std::nullopt;
-  return ascii_where(found->second);
+  if (name == "word") return ascii_where(is_word);
+  const auto holds = character_class(name);
+  return holds == nullptr ? std::nullopt : std::optional(ascii_where(holds));
 }
 
 class Parser {
