@@ -376,12 +376,11 @@ asio::awaitable<void> BashSession::stop_by_stages(StopReason reason) {
 /// took too long.
 asio::awaitable<void> BashSession::restore_variables() {
   std::string commands;
-  const auto profile = std::find_if(options_.environment.begin(), options_.environment.end(),
-                                    [](const std::string& entry) { return entry.starts_with("BASH_ENV="); });
+  const auto profile = value_of(options_.environment, "BASH_ENV");
   if (!exports_.empty())
     commands = restore_commands(exports_);
-  else if (profile != options_.environment.end())
-    commands = "export BASH_ENV=" + quote_for_shell(std::string_view(*profile).substr(9));
+  else if (profile)
+    commands = "export BASH_ENV=" + quote_for_shell(*profile);
   if (commands.empty()) co_return;
   restoring_ = true;
   ending_.reset();

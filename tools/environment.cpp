@@ -47,6 +47,12 @@ Environment command_environment(const Environment& own, const EnvironmentOptions
   return environment;
 }
 
+std::optional<std::string_view> value_of(const Environment& environment, std::string_view name) {
+  const auto found = std::ranges::find(environment, name, name_of);
+  if (found == environment.end()) return std::nullopt;
+  return std::string_view(*found).substr(std::min(name.size() + 1, found->size()));
+}
+
 Environment process_environment() {
   Environment environment;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)

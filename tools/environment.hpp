@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ bool is_private_variable(std::string_view name);
 /// What commands see: `own` (the process's) without private variables, plus what keeps programs from waiting
 /// for a person.
 Environment command_environment(const Environment& own, const EnvironmentOptions& options);
+
+/// The value of a variable; nothing where there is none. It lies in `environment`.
+std::optional<std::string_view> value_of(const Environment& environment, std::string_view name);
 
 /// The environment of this process.
 Environment process_environment();

@@ -83,7 +83,7 @@ std::size_t append_match(std::string& out, std::string_view path, const FileHit&
     one.open_end = hit.open_end && end == hit.lines.size();
     at = end + 1;
     if (one.lines.ends_with('\r')) one.lines.remove_suffix(1);
-    append_valid_utf8(out, path);
+    out += path;
     out += ':';
     out += fmt::format_int(hit.line + count).c_str();
     out += ':';

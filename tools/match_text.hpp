@@ -17,8 +17,8 @@ void append_valid_utf8(std::string& out, std::string_view text);
 /// that aren't UTF-8, in the quotes of bash ($'…'), so that it can't be taken for two, and bash can use it.
 std::string shown_path(std::string path);
 
-/// Appends "path:line:text\n" for each line of a hit; gives their number. Carriage returns at the ends are
-/// left out.
+/// Appends "path:line:text\n" for each line of a hit, the path as shown_path gives it; gives their number.
+/// Carriage returns at the ends are left out.
 std::size_t append_match(std::string& out, std::string_view path, const FileHit& hit);
 
 }  // namespace sandbox_worker::tools

@@ -41,8 +41,8 @@ bool OutputPipes::open_one(const asio::any_io_executor& executor) {
   std::array<int, 2> ends;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return false;
   UniqueFd read_end(ends[0]);
+  const UniqueFd write_end(ends[1]);
   Pipe& pipe = pipes_.emplace_back(executor);
-  pipe.write_end.reset(ends[1]);
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
   pipe.read_end.assign(read_end.get());
   static_cast<void>(read_end.release());
@@ -54,11 +54,8 @@ std::optional<OutputPipes::WriteEnds> OutputPipes::open_write_ends() {
   WriteEnds ends;
   for (std::size_t output = 0; output < kOutputs; ++output) {
     Pipe& pipe = pipes_[output];
-    ends[output] = std::move(pipe.write_end);
-    if (!ends[output]) {
-      const auto name = fmt::format("/proc/self/fd/{}", pipe.read_end.native_handle());
-      ends[output].reset(::open(name.c_str(), O_WRONLY | O_CLOEXEC));
-    }
+    const auto name = fmt::format("/proc/self/fd/{}", pipe.read_end.native_handle());
+    ends[output].reset(::open(name.c_str(), O_WRONLY | O_CLOEXEC));
     if (!ends[output]) return std::nullopt;
     if (!pipe.waiting) wait(output);
   }

@@ -51,7 +51,6 @@ class OutputPipes : public std::enable_shared_from_this<OutputPipes> {
     explicit Pipe(const boost::asio::any_io_executor& executor) : read_end(executor) {}
 
     boost::asio::posix::stream_descriptor read_end;
-    UniqueFd write_end;    // until the first child has one
     bool waiting = false;  // for something to read
   };
 

@@ -116,17 +116,11 @@ int bytes_waiting(int fd) {
   return ::ioctl(fd, FIONREAD, &count) == 0 ? count : -1;
 }
 
-std::string_view value_of(const Environment& environment, std::string_view name) {
-  for (const std::string& entry : environment)
-    if (entry.starts_with(name)) return std::string_view(entry).substr(name.size());
-  return {};
-}
-
 /// The directory by the name that $PWD has for it, as bash would take it; a name with dots may mean another
 /// one to `cd`.
 std::string begin_of(const ShellOptions& options) {
   namespace fs = std::filesystem;
-  const fs::path name(value_of(options.environment, "PWD="));
+  const fs::path name(value_of(options.environment, "PWD").value_or(""));
   std::error_code failed;
   const bool is_name = name.is_absolute() && name.lexically_normal() == name &&
                        fs::equivalent(name, options.directory, failed);
@@ -135,7 +129,7 @@ std::string begin_of(const ShellOptions& options) {
 
 /// As bash does, which drops one that is no directory.
 std::string_view old_directory_of(const Environment& environment) {
-  const auto directory = value_of(environment, "OLDPWD=");
+  const auto directory = value_of(environment, "OLDPWD").value_or("");
   std::error_code failed;
   return std::filesystem::is_directory(directory, failed) ? directory : std::string_view();
 }

@@ -41,6 +41,15 @@ struct SearchTools {
     std::ofstream(full, std::ios::binary) << text;
   }
 
+  /// The directory `a`, whose rules are one more than are kept: they ignore its file out-49999, but no longer
+  /// out-50000. Beside it b/c. Each file has a line "x".
+  void write_too_many_rules() const {
+    std::string rules;
+    for (int i = 0; i < 50'001; ++i) rules += "out-" + std::to_string(i) + "\n";
+    write("a/.gitignore", rules);
+    for (const char* path : {"a/out-49999", "a/out-50000", "b/c"}) write(path, "x\n");
+  }
+
   static std::string text_of(const tools::ToolResult& result) {
     std::string text = result.is_error ? "error: " : "";
     return text + std::get<tools::TextContent>(result.content.at(0)).text;

@@ -292,10 +292,7 @@ TEST_CASE("glob: directories that can't be read are said") {
 
 TEST_CASE("glob: where rules are too many to be kept, the answer says so") {
   SearchTools tree;
-  std::string rules;
-  for (int i = 0; i < 50'001; ++i) rules += "out-" + std::to_string(i) + "\n";
-  tree.write("a/.gitignore", rules);
-  for (const char* path : {"a/out-49999", "a/out-50000", "b/c"}) tree.write(path, "x\n");
+  tree.write_too_many_rules();
   const std::string note =
       "\n[the .gitignore files and the like hold over 50,000 rules or 4 MiB for one directory; the rest of "
       "these rules doesn't count here]";

@@ -405,10 +405,7 @@ TEST_CASE("grep: files and directories that can't be read are said") {
 
 TEST_CASE("grep: where rules are too many to be kept, the answer says so") {
   SearchTools tree;
-  std::string rules;
-  for (int i = 0; i < 50'001; ++i) rules += "out-" + std::to_string(i) + "\n";
-  tree.write("a/.gitignore", rules);
-  for (const char* path : {"a/out-49999", "a/out-50000", "b/c"}) tree.write(path, "x\n");
+  tree.write_too_many_rules();
   const auto found = grep(tree, "^x", "a");
   CHECK(found.starts_with("a/out-50000:1:x\n[the .gitignore files and the like hold over 50,000 rules"));
   CHECK(grep(tree, "x", "b") == "b/c:1:x\n");
