@@ -306,6 +306,8 @@ TEST_CASE("bash: a shell that ends between calls is said by the next one") {
   lane.bash->warm_up();
   lane.text("export E=x; echo $$ >pid");
   const pid_t shell = lane.pid_in("pid");
+  // It hands over its variables behind the call's end, and sleeps only where it waits for the next one.
+  REQUIRE(lane.until([&] { return process_info(shell).value_or(ProcessInfo()).state == 'S'; }));
   ::kill(shell, SIGKILL);
   REQUIRE(lane.until([&] { return !process_info(shell).has_value(); }));
   CHECK(lane.text("echo $E") ==
