@@ -36,7 +36,8 @@ constexpr std::size_t kMaxProperties = 64;
 constexpr std::int64_t kMaxMemoryUnseen = 512 << 10;
 
 // Steps of an automaton that is simulated state by state, as RE2 does when its memory is used up: at most one
-// for each byte and instruction, of up to 10 ns, so a window takes less than 50 ms. Others take 1 ns a byte.
+// for each byte and instruction, of up to 10 ns, 20 on a slow machine, so a window takes 40 to 80 ms. Others
+// take 1 ns a byte.
 constexpr std::size_t kMaxSteps = 4'000'000;
 
 // Where a match is says which part of a line to show; shorter ones are shown whole, and looking twice is
@@ -204,11 +205,8 @@ const RegexProgram& LineScan::program() {
   return *program_;
 }
 
-bool LineScan::find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::size_t end,
-                    std::string_view& match, bool located) {
-  const bool found = matcher.find(text, begin, end, match, located);
-  sure_ = std::min(sure_, matcher.sure());
-  return found;
+WindowedMatch LineScan::matcher(const RegexProgram& program) {
+  return {program, engine_.longest, deadline_, limits_};
 }
 
 std::string_view LineScan::searched(std::size_t begin, std::size_t end) const {
@@ -223,13 +221,13 @@ bool LineScan::is_sure(std::size_t begin, std::size_t end) const {
 std::optional<LineHit> LineScan::match_in_line(std::size_t begin, std::size_t end) {
   const std::string_view line = searched(begin, end);
   std::string_view match = line;
-  const WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
+  WindowedMatch matching = matcher(engine_.program_for(line));
   // What `$` leaves out must not be a second one.
   const std::string_view whole = text_.substr(begin, end - begin);
   if (line.size() < whole.size() && line.ends_with('\r') &&
-      !find(matcher, whole, 0, whole.size(), match, false))
+      !matching.find(whole, 0, whole.size(), match, false))
     return std::nullopt;
-  if (!find(matcher, line, 0, line.size(), match, line.size() > kMaxUnlocated)) return std::nullopt;
+  if (!matching.find(line, 0, line.size(), match, line.size() > kMaxUnlocated)) return std::nullopt;
   const auto at = begin + static_cast<std::size_t>(match.data() - line.data());
   return LineHit{begin, end, at, at + match.size()};
 }
@@ -261,8 +259,7 @@ std::optional<LineHit> LineScan::next_by_line() {
 std::optional<LineHit> LineScan::next_by_automaton() {
   while (at_ < end_) {
     std::string_view match;
-    const WindowedMatch matcher(program(), engine_.longest, deadline_);
-    if (!find(matcher, text_, at_, end_, match, true)) break;
+    if (!matcher(program()).find(text_, at_, end_, match, true)) break;
     const auto match_begin = static_cast<std::size_t>(match.data() - text_.data());
     const auto match_end = match_begin + match.size();
     // Behind the last newline there is no line, though an empty match fits there.
@@ -294,20 +291,21 @@ std::optional<LineHit> LineScan::part(std::size_t begin, std::size_t end) {
   const std::string_view text = whole ? searched(0, end) : text_.substr(0, end);
   if (engine_.finder && engine_.finder->find(text, begin) == npos) return std::nullopt;
   std::string_view match;
-  const WindowedMatch matcher(engine_.program_for(text), engine_.longest, deadline_);
-  if (!find(matcher, whole ? text : text_, begin, text.size(), match, true)) return std::nullopt;
+  if (!matcher(engine_.program_for(text)).find(whole ? text : text_, begin, text.size(), match, true))
+    return std::nullopt;
   const auto at = static_cast<std::size_t>(match.data() - text_.data());
   return LineHit{0, end, at, at + match.size()};
 }
 
 std::size_t LineScan::count_matches(const LineHit& hit, std::size_t max) const {
   const std::string_view line = searched(hit.begin, hit.end);
-  WindowedMatch matcher(engine_.program_for(line), engine_.longest, deadline_);
+  WindowLimits limits = limits_;
+  WindowedMatch matching(engine_.program_for(line), engine_.longest, deadline_, limits);
   std::size_t count = 0;
   for (std::size_t at = hit.match_begin - hit.begin; at <= line.size() && count < max && !deadline_.passed();
        ++count) {
     std::string_view match;
-    if (!matcher.find(line, at, line.size(), match, true)) break;
+    if (!matching.find(line, at, line.size(), match, true)) break;
     const auto end = static_cast<std::size_t>(match.data() - line.data()) + match.size();
     at = match.empty() ? end + 1 : end;
   }

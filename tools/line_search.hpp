@@ -9,6 +9,7 @@
 
 #include "tools/deadline.hpp"
 #include "tools/regex_size.hpp"
+#include "tools/window_limits.hpp"
 
 namespace sandbox_worker::tools {
 
@@ -70,13 +71,15 @@ class LineScan {
     std::size_t given;
   };
 
-  /// The text begins at the beginning of a line. All must outlive the scan.
-  LineScan(const LineSearch& search, std::string_view text, const Deadline& deadline)
-      : LineScan(search, text, deadline, {.begin = 0, .end = text.size(), .given = 0}) {}
-  LineScan(const LineSearch& search, std::string_view text, const Deadline& deadline, Part part)
+  /// The text begins at the beginning of a line; `limits` are those of its file. All must outlive the scan.
+  LineScan(const LineSearch& search, std::string_view text, const Deadline& deadline, WindowLimits& limits)
+      : LineScan(search, text, deadline, limits, {.begin = 0, .end = text.size(), .given = 0}) {}
+  LineScan(const LineSearch& search, std::string_view text, const Deadline& deadline, WindowLimits& limits,
+           Part part)
       : engine_(*search.engine_),
         text_(text),
         deadline_(deadline),
+        limits_(limits),
         end_(part.end),
         at_(part.begin),
         given_(part.given) {}
@@ -93,10 +96,6 @@ class LineScan {
   /// How many matches the line of `hit` has, up to `max`.
   std::size_t count_matches(const LineHit& hit, std::size_t max) const;
 
-  /// Longer matches than of so many bytes may be missing so far, since the text was searched in pieces;
-  /// kEndless: none is.
-  std::size_t sure() const noexcept { return sure_; }
-
  private:
   std::optional<LineHit> next_candidate();
   std::optional<LineHit> next_by_automaton();
@@ -106,19 +105,18 @@ class LineScan {
   std::string_view searched(std::size_t begin, std::size_t end) const;
   /// Whether what was found in that line, with a carriage return that it ends in, is a match without it too.
   bool is_sure(std::size_t begin, std::size_t end) const;
-  bool find(WindowedMatch matcher, std::string_view text, std::size_t begin, std::size_t end,
-            std::string_view& match, bool located);
+  WindowedMatch matcher(const RegexProgram& program);
   /// The program for the whole text.
   const RegexProgram& program();
 
   const LineSearch::Engine& engine_;
   const std::string_view text_;
   const Deadline& deadline_;
+  WindowLimits& limits_;
   const std::size_t end_;
   std::size_t at_;
   std::size_t given_;
   const RegexProgram* program_ = nullptr;
-  std::size_t sure_ = kEndless;
 };
 
 }  // namespace sandbox_worker::tools

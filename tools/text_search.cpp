@@ -81,12 +81,11 @@ std::size_t TextSearch::run_long_line(std::string_view line, bool open) {
   if (!line_is_given_ && !deadline_.passed()) {
     // What is behind a match may have a say in it, so at an open end a character is left for that.
     const std::size_t end = open ? character_begin(line, line.size() - kLongestCharacter) : line.size();
-    LineScan scan(search_, line, deadline_);
+    LineScan scan(search_, line, deadline_, limits_);
     if (const auto hit = scan.part(seen_, end)) {
       line_is_given_ = true;
       give(scan, *hit, line, 0, open);
     }
-    sure_ = std::min(sure_, scan.sure());
   }
   if (!open) {
     before_ = seen_ = 0;
@@ -114,13 +113,12 @@ std::size_t TextSearch::end_over_lines() const {
 std::size_t TextSearch::run_over_lines() {
   const std::size_t end = end_over_lines();
   if (!deadline_.passed() && search_.may_match(text_)) {
-    LineScan scan(search_, text_, deadline_, {.begin = seen_, .end = end, .given = given_});
+    LineScan scan(search_, text_, deadline_, limits_, {.begin = seen_, .end = end, .given = given_});
     while (const auto hit = scan.next()) {
       give(scan, *hit, text_, 0, !last_ && hit->end == text_.size());
       if (deadline_.has_cut()) break;
     }
     given_ = std::max(given_, scan.given());
-    sure_ = std::min(sure_, scan.sure());
   }
   if (last_) return text_.size();
   may_have_cut(kOverlapOverLines);
@@ -142,12 +140,11 @@ std::size_t TextSearch::block_size(std::string_view text) const {
 
 void TextSearch::run_block(std::size_t begin, std::size_t size) {
   const std::string_view block = text_.substr(begin, size);
-  LineScan scan(search_, block, deadline_);
+  LineScan scan(search_, block, deadline_, limits_);
   while (const auto hit = scan.next()) {
     give(scan, *hit, block, begin, false);
     if (deadline_.has_cut()) return;
   }
-  sure_ = std::min(sure_, scan.sure());
 }
 
 // `text`, which begins at `begin` of `text_`, is what was scanned.
@@ -168,7 +165,7 @@ void TextSearch::give(LineScan& scan, const LineHit& hit, std::string_view text,
 
 void TextSearch::may_have_cut(std::size_t overlap) {
   const std::size_t sure = overlap - 2 * kLongestCharacter;
-  if (search_.longest() > sure) sure_ = std::min(sure_, sure);
+  if (search_.longest() > sure) limits_.sure = std::min(limits_.sure, sure);
 }
 
 // Lines are only counted once a hit asks for its number.

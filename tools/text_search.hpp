@@ -43,7 +43,7 @@ class TextSearch {
 
   /// Longer matches than of so many bytes may be missing so far, as they may have been cut; kEndless: none
   /// is.
-  std::size_t sure() const noexcept { return sure_; }
+  std::size_t sure() const noexcept { return limits_.sure; }
 
  private:
   std::size_t run_lines();
@@ -61,7 +61,7 @@ class TextSearch {
   const Deadline& deadline_;
   const OnHit& on_hit_;
   const std::size_t block_;  // bytes between two looks at the deadline
-  std::size_t sure_ = kEndless;
+  WindowLimits limits_;
 
   std::string_view text_;
   bool last_ = false;

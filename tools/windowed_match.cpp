@@ -10,11 +10,12 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// What a larger window should take at most, by what the slowest smaller one took; half of what a cancel may
-// wait, as an automaton that isn't built yet takes up to 30 ms more.
+// What a larger window may take, by what the slowest smaller one took. When a second one takes longer the
+// text is not gone through at that pace; the first may have been slow as the automaton was built.
 constexpr nanoseconds kWindowTime = std::chrono::milliseconds(25);
-// Beyond that, a text that only becomes slow when it is seen in large pieces would hold up a cancel.
-constexpr std::int64_t kMaxGrowth = 8;
+constexpr int kMaxSlow = 2;
+// Some texts only become slow when they are seen in large pieces, all at once.
+constexpr std::size_t kMaxGrowth = 4;
 // Smaller windows find next to nothing; even the largest program takes some 50 ms for so many bytes.
 constexpr std::size_t kMinWindow = 512;
 
@@ -40,26 +41,34 @@ struct WindowedMatch::Pass {
   bool found = false;
   std::string_view match;
   bool cut = false;         // the match ends with its window and may be longer
+  bool whole = false;       // it was gone through to its end, or to a match
+  int slow = 0;             // windows that took too long
   std::size_t slowest = 0;  // where the window begins that took longest
   nanoseconds time{};       // what it took
 };
 
-WindowedMatch::Pass WindowedMatch::search(std::size_t window, const Range& range) const {
+WindowedMatch::Pass WindowedMatch::search(std::size_t window, const Range& range) {
   Pass pass;
+  const bool grown = window > program_.window;
   for (std::size_t from = range.begin;; from += window / 2) {
     const std::size_t to = range.end - from > window ? from + window : range.end;
-    const nanoseconds start = to < range.end ? thread_time() : nanoseconds();
+    const bool timed = grown || to < range.end;
+    const nanoseconds start = timed ? thread_time() : nanoseconds();
     re2::StringPiece place;
     pass.found = match(range, from, to, place);
-    if (to < range.end && thread_time() - start > pass.time) {
-      pass.time = thread_time() - start;
+    const nanoseconds took = timed ? thread_time() - start : nanoseconds();
+    if (took > pass.time) {
+      pass.time = took;
       pass.slowest = from;
     }
     if (pass.found && range.located) {
       pass.match = {place.data(), place.size()};
       pass.cut = to < range.end && place.end() == range.text.data() + to && place.size() < longest_;
     }
-    if (pass.found || to == range.end || deadline_.passed()) return pass;
+    const bool too_slow = grown && took > kWindowTime && ++pass.slow == kMaxSlow;
+    if (too_slow) limits_.too_slow = std::min(limits_.too_slow, window);
+    pass.whole = pass.found || to == range.end;
+    if (pass.whole || too_slow || deadline_.passed()) return pass;
   }
 }
 
@@ -68,31 +77,39 @@ bool WindowedMatch::match(const Range& range, std::size_t from, std::size_t to,
   return program_.regex->Match(piece(range.text), from, to, RE2::UNANCHORED, &place, range.located ? 1 : 0);
 }
 
-std::int64_t WindowedMatch::growth(const Pass& pass, std::size_t window, const Range& range) const {
-  if (pass.time * kMaxGrowth <= kWindowTime) return kMaxGrowth;
-  // Once more: the first time, the automaton may have been built.
-  const nanoseconds start = thread_time();
-  re2::StringPiece place;
-  match(range, pass.slowest, pass.slowest + window, place);
-  return std::min(kWindowTime / std::max(thread_time() - start, nanoseconds(1)), kMaxGrowth);
+std::size_t WindowedMatch::larger(const Pass& pass, std::size_t window, const Range& range) const {
+  auto times = static_cast<std::int64_t>(std::min(kMaxGrowth, (limits_.too_slow - 1) / window));
+  if (pass.time * times > kWindowTime) {
+    // Once more: the first time, the automaton may have been built.
+    const nanoseconds start = thread_time();
+    re2::StringPiece place;
+    match(range, pass.slowest, pass.slowest + window, place);
+    times = std::min(times, kWindowTime / std::max(thread_time() - start, nanoseconds(1)));
+  }
+  return window * static_cast<std::size_t>(times);
 }
 
-bool WindowedMatch::find(std::string_view text, std::size_t begin, std::size_t end, std::string_view& match,
+bool WindowedMatch::find(std::string_view text, std::size_t begin, std::size_t end, std::string_view& found,
                          bool located) {
   const Range range{.text = text, .begin = begin, .end = end, .located = located};
-  for (std::size_t window = program_.window;;) {
-    const Pass pass = search(window, range);
-    if (pass.found && located) match = pass.match;
-    const bool whole = window >= end - begin;
-    const bool sure = pass.found ? !pass.cut : window / 2 >= longest_;
-    if (whole || sure || deadline_.passed()) return pass.found;
-    const std::int64_t times = growth(pass, window, range);
-    if (times < 2) {
-      if (!pass.found) sure_ = std::min(sure_, window / 2);
-      return pass.found;
+  std::size_t window = program_.window;
+  Pass pass = search(window, range);
+  const auto sure = [&] {
+    return window >= end - begin || (pass.found ? !pass.cut : window / 2 >= longest_);
+  };
+  while (!sure() && !deadline_.passed()) {
+    const std::size_t next = larger(pass, window, range);
+    if (next <= window) {
+      if (!pass.found) limits_.sure = std::min(limits_.sure, window / 2);
+      break;
     }
-    window *= static_cast<std::size_t>(times);
+    const Pass again = search(next, range);
+    if (!again.whole) continue;  // too slow, or cut: either is known from here on
+    window = next;
+    pass = again;
   }
+  if (pass.found && located) found = pass.match;
+  return pass.found;
 }
 
 }  // namespace sandbox_worker::tools

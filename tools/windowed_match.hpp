@@ -3,11 +3,11 @@
 #include <re2/re2.h>
 
 #include <cstddef>
-#include <limits>
 #include <memory>
 #include <string_view>
 
 #include "tools/deadline.hpp"
+#include "tools/window_limits.hpp"
 
 namespace sandbox_worker::tools {
 
@@ -27,15 +27,13 @@ struct RegexProgram {
 class WindowedMatch {
  public:
   /// `longest`: bytes that a match can have. All must outlive it.
-  WindowedMatch(const RegexProgram& program, std::size_t longest, const Deadline& deadline)
-      : program_(program), longest_(longest), deadline_(deadline) {}
+  WindowedMatch(const RegexProgram& program, std::size_t longest, const Deadline& deadline,
+                WindowLimits& limits)
+      : program_(program), longest_(longest), deadline_(deadline), limits_(limits) {}
 
-  /// Looks for a match in [begin, end) of `text`, which may look at what is around it. Fills in `match` if
+  /// Looks for a match in [begin, end) of `text`, which may look at what is around it. Fills in `found` if
   /// `located`.
-  bool find(std::string_view text, std::size_t begin, std::size_t end, std::string_view& match, bool located);
-
-  /// After a find() without a match: a match of so many bytes would have been found wherever it is.
-  std::size_t sure() const noexcept { return sure_; }
+  bool find(std::string_view text, std::size_t begin, std::size_t end, std::string_view& found, bool located);
 
  private:
   struct Range {
@@ -45,15 +43,15 @@ class WindowedMatch {
     bool located;
   };
   struct Pass;
-  Pass search(std::size_t window, const Range& range) const;
+  Pass search(std::size_t window, const Range& range);
   bool match(const Range& range, std::size_t from, std::size_t to, re2::StringPiece& place) const;
-  /// How many times larger windows may be, after a pass through windows of this size.
-  std::int64_t growth(const Pass& pass, std::size_t window, const Range& range) const;
+  /// The size of the windows that may follow; no more than `window` where none may.
+  std::size_t larger(const Pass& pass, std::size_t window, const Range& range) const;
 
   const RegexProgram& program_;
   const std::size_t longest_;
   const Deadline& deadline_;
-  std::size_t sure_ = std::numeric_limits<std::size_t>::max();
+  WindowLimits& limits_;
 };
 
 }  // namespace sandbox_worker::tools

@@ -22,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto search = LineSearch::compile(pattern);
   if (!search) return 0;
   const Deadline deadline;
-  LineScan scan(*search, text, deadline);
+  WindowLimits limits;
+  LineScan scan(*search, text, deadline, limits);
   std::size_t hits = 0;
   while (scan.next()) ++hits;
   const auto tree = parse_regex(pattern);

@@ -276,6 +276,18 @@ TEST_CASE("grep: where a slow pattern is searched for in pieces, it is said") {
   CHECK(grep(tree, "(?:[ab]{2}){400}x") == "(no matches in 2 files)");
 }
 
+TEST_CASE("grep: a text that becomes slow in large pieces is gone through in smaller ones") {
+  SearchTools tree;
+  tree.options.limits.search_timeout = std::chrono::seconds(20);  // it took minutes
+  tree.write("a", std::string(3'000'000, 'a'));
+  std::string many;
+  for (int i = 0; i < 4000; ++i) many += "a?";
+  CHECK(grep(tree, many + "[^a-z]")
+            .starts_with("(no matches in 1 file)\n[1 file was searched in pieces: a match of over "));
+  tree.write("a", std::string(3'000'000, 'a') + "1");
+  CHECK(has(grep(tree, many + "[^a-z]"), "a:1:["));
+}
+
 TEST_CASE("grep: matches over lines, where the pattern asks for it") {
   SearchTools tree;
   tree.write("a", "x\nfoo\nbar\ny\n");

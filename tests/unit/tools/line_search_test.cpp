@@ -16,7 +16,8 @@ std::vector<std::string> lines_of(std::string_view pattern, std::string_view tex
   REQUIRE_MESSAGE(search.has_value(), pattern);
   std::vector<std::string> out;
   const Deadline deadline;
-  LineScan scan(*search, text, deadline);
+  WindowLimits limits;
+  LineScan scan(*search, text, deadline, limits);
   while (const auto hit = scan.next()) {
     CHECK(hit->begin <= hit->match_begin);
     CHECK(hit->match_begin <= text.size());
@@ -239,7 +240,8 @@ TEST_CASE("line_search: hostile patterns end with an answer or an error") {
       continue;
     }
     const Deadline deadline;
-    LineScan scan(*search, text, deadline);
+    WindowLimits limits;
+    LineScan scan(*search, text, deadline, limits);
     scan.next();
   }
 }
