@@ -110,10 +110,11 @@ std::string text_of(const GlobHits& hits, const SearchPlace& place, std::string_
 }  // namespace
 
 boost::asio::awaitable<ToolResult> Glob::run(nlohmann::json input) {
-  return run_search_call(name(), std::move(input), options_,
-                         [this](std::string_view pattern, std::string_view path, std::stop_token stop) {
-                           return search(pattern, path, std::move(stop));
-                         });
+  return run_search_call(
+      name(), std::move(input), options_,
+      [tool = *this](std::string_view pattern, std::string_view path, std::stop_token stop) {
+        return tool.search(pattern, path, std::move(stop));
+      });
 }
 
 ToolResult Glob::search(std::string_view given, std::string_view path, std::stop_token stop) const {

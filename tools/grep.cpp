@@ -50,10 +50,11 @@ void append_gaps(std::string& text, const GrepCounts& counts) {
 }  // namespace
 
 boost::asio::awaitable<ToolResult> Grep::run(nlohmann::json input) {
-  return run_search_call(name(), std::move(input), options_,
-                         [this](std::string_view pattern, std::string_view path, std::stop_token stop) {
-                           return search(pattern, path, std::move(stop));
-                         });
+  return run_search_call(
+      name(), std::move(input), options_,
+      [tool = *this](std::string_view pattern, std::string_view path, std::stop_token stop) {
+        return tool.search(pattern, path, std::move(stop));
+      });
 }
 
 ToolResult Grep::search(std::string_view pattern, std::string_view path, std::stop_token stop) const {

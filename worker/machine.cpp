@@ -40,9 +40,9 @@ std::expected<void, std::string> check_spill_dir(const std::string& path) {
 Machine::Machine(tools::Workspace workspace, std::string runtime_dir, unsigned threads)
     : threads_(threads),
       search_slots_(threads),
-      tool_pool_(threads + kFileThreads),
       workspace_(std::move(workspace)),
-      runtime_dir_(std::move(runtime_dir)) {}
+      runtime_dir_(std::move(runtime_dir)),
+      tool_pool_(threads + kFileThreads) {}
 
 std::expected<std::unique_ptr<Machine>, std::string> Machine::open(const Config& config,
                                                                    const Environment& environment) {

@@ -49,8 +49,6 @@ class Machine {
   const unsigned threads_;
   tools::SearchSlots search_slots_;
   boost::asio::io_context io_{1};
-  boost::asio::thread_pool pool_{2};  // a large event of the stream doesn't wait for one of the history
-  boost::asio::thread_pool tool_pool_;
   tools::Workspace workspace_;
   tools::FileLocks file_locks_;
   const std::string runtime_dir_;
@@ -61,6 +59,9 @@ class Machine {
   std::string xdg_config_;
   tools::Limits limits_;
   bool private_files_ = false;
+  // Last, so that they are joined first: a search that was left to itself uses what is above.
+  boost::asio::thread_pool pool_{2};  // a large event of the stream doesn't wait for one of the history
+  boost::asio::thread_pool tool_pool_;
 };
 
 }  // namespace sandbox_worker::worker
