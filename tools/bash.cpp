@@ -79,10 +79,6 @@ asio::awaitable<ToolResult> Bash::run(nlohmann::json json) {
   co_return result;
 }
 
-void Bash::warm_up() {
-  static_cast<void>(session_->start_shell());
-}
-
 asio::awaitable<void> Bash::close() {
   return session_->close();
 }

@@ -40,9 +40,6 @@ class Bash final : public Tool {
   std::string_view name() const noexcept override { return "bash"; }
   boost::asio::awaitable<ToolResult> run(nlohmann::json input) override;
 
-  /// Starts the shell ahead of the first call, which would otherwise wait a few milliseconds for it.
-  void warm_up();
-
   /// Ends the shell and every process that it left: TERM, and KILL 300 ms later; at most about a second.
   /// No call may be running. A later run() starts a fresh shell.
   boost::asio::awaitable<void> close();

@@ -24,11 +24,14 @@ std::string stop_words(const CallEnding& ending) {
   const std::string stopped =
       fmt::format("what ran in the foreground was stopped{}",
                   went_on ? ", and bash went on with whatever follows it in the command" : "");
+  constexpr std::string_view kUntouched = "before the command began; nothing of it was run";
   switch (ending.stop) {
     case StopReason::timeout:
+      if (!ending.begun) return fmt::format("[timed out after {} {}]", time_words(ending.limit), kUntouched);
       return fmt::format("[timed out after {}: {}; the output above is what came so far]",
                          time_words(ending.limit), stopped);
     case StopReason::interrupt:
+      if (!ending.begun) return fmt::format("[interrupted {}]", kUntouched);
       return fmt::format("[interrupted{}; may have taken effect]", went_on ? ": " + stopped : "");
     case StopReason::none:
       break;
@@ -37,15 +40,18 @@ std::string stop_words(const CallEnding& ending) {
 }
 
 std::string lost_words(const NextShell& next) {
+  const std::string where =
+      next.directory +
+      (next.instead_of.empty() ? "" : fmt::format(", as {} can't be entered any more,", next.instead_of));
   if (next.exports == NextShell::Exports::lost)
     return fmt::format(
         "the next call gets a fresh shell in {}; its variables (the exported ones are too large to keep), "
         "functions and options are lost",
-        next.directory);
+        where);
   return fmt::format(
       "the next call gets a fresh shell in {} with the exported variables of {}; other variables, functions "
       "and options are lost",
-      next.directory,
+      where,
       next.exports == NextShell::Exports::of_last_call ? "the last completed call" : "an earlier call");
 }
 

@@ -20,6 +20,7 @@ struct CallEnding {
   int status = 0;  // exit status, or the shell's wait status
   StopReason stop = StopReason::none;
   std::chrono::milliseconds limit{};  // that was over, for StopReason::timeout
+  bool begun = true;                  // or stopped before that
   bool out_of_memory = false;         // the kernel killed a process for memory meanwhile
 
   bool by_sigkill() const noexcept;
@@ -29,6 +30,7 @@ struct CallEnding {
 /// What a fresh shell begins with.
 struct NextShell {
   std::string directory;
+  std::string instead_of{};  // a directory that can't be entered any more; mostly empty
   enum class Exports {
     of_last_call,
     of_earlier_call,

@@ -1,7 +1,6 @@
 #include "tools/bash_session.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include "tools/descendants.hpp"
 #include "tools/foreground.hpp"
 #include "tools/jobs.hpp"
+#include "tools/offload.hpp"
 #include "tools/oom_watch.hpp"
 #include "tools/output.hpp"
 #include "tools/output_pipe.hpp"
@@ -32,6 +32,7 @@
 #include "tools/syntax_check.hpp"
 #include "tools/system_error.hpp"
 #include "tools/teardown.hpp"
+#include "tools/unattended.hpp"
 #include "tools/utf8.hpp"
 
 namespace sandbox_worker::tools {
@@ -59,6 +60,14 @@ constexpr auto kRestoreLimit = std::chrono::seconds(5);
 
 /// For another bash to parse a command; most take it some 2 ms.
 constexpr auto kSyntaxLimit = std::chrono::seconds(2);
+
+/// For a file system to say whether a directory is there; one that has died never does.
+constexpr auto kPlaceLimit = std::chrono::seconds(2);
+
+/// How a shell ended while no command ran.
+constexpr std::string_view kEnded = "ended after the last call";
+constexpr std::string_view kGivenUp =
+    "no longer took commands after the last call (a disabled builtin, or its private descriptors closed)";
 
 /// Of a result, for what jobs have printed between calls, where the call's own output could fill it.
 constexpr std::uint64_t kLateShare = kMaxResultCodePoints / 5;
@@ -89,9 +98,19 @@ std::string late_text(const std::unique_ptr<CallOutput>& late, std::size_t room)
   return text;
 }
 
-bool is_directory(const std::string& path) {
-  struct stat info{};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+/// A directory that is gone, without what /proc adds to its name.
+std::string_view name_of_gone(std::string_view directory) {
+  constexpr std::string_view kMark = " (deleted)";
+  if (directory.ends_with(kMark)) directory.remove_suffix(kMark.size());
+  return directory;
+}
+
+asio::awaitable<std::optional<ShellPlace>> look_at_place(asio::any_io_executor pool, std::string directory,
+                                                         Environment environment) {
+  co_return co_await offload(
+      pool, [directory = std::move(directory), environment = std::move(environment)](const std::stop_token&) {
+        return find_shell_place(directory, environment);
+      });
 }
 
 }  // namespace
@@ -102,8 +121,36 @@ BashSession::BashSession(BashOptions options)
       wake_(options_.executor),
       next_{.directory = options_.workdir} {}
 
-std::optional<std::string> BashSession::start_shell() {
-  if (shell_) return std::nullopt;
+/// The directory that the next shell should begin in, or else the workdir or the root; nothing for a
+/// cancelled call.
+asio::awaitable<std::optional<ShellPlace>> BashSession::find_place() {
+  for (const std::string& directory : {next_.directory, options_.workdir}) {
+    Unattended<std::optional<ShellPlace>> look(co_await asio::this_coro::executor,
+                                               look_at_place(options_.pool, directory, options_.environment));
+    co_await look.wait(Clock::now() + kPlaceLimit);
+    if (!look.ended() && co_await is_cancelled()) co_return std::nullopt;
+    auto place = look.ended() ? look.take() : std::nullopt;
+    if (place) co_return place;
+  }
+  co_return ShellPlace{.directory = "/", .name = "/", .old_directory = ""};
+}
+
+/// Finds out at once where the next shell will begin, for the call that costs this one to say.
+asio::awaitable<void> BashSession::settle_directory() {
+  const auto place = co_await find_place();
+  if (!place || place->directory == next_.directory) co_return;
+  next_.instead_of = name_of_gone(std::exchange(next_.directory, place->directory));
+}
+
+/// The problem, if there is one.
+asio::awaitable<std::optional<std::string>> BashSession::start_shell() {
+  if (shell_) co_return std::nullopt;
+  auto place = co_await find_place();
+  if (!place) co_return "interrupted before the shell was started";
+  co_return start_shell_in(*std::move(place));
+}
+
+std::optional<std::string> BashSession::start_shell_in(ShellPlace place) {
   const std::weak_ptr<BashSession> weak = weak_from_this();
   if (!pipes_) {
     pipes_ = OutputPipes::open(options_.executor, [weak](std::size_t output, std::string_view bytes) {
@@ -123,7 +170,7 @@ std::optional<std::string> BashSession::start_shell() {
   const auto outputs = pipes_->open_write_ends();
   if (!outputs) return system_error_text("make", "pipes for the shell", errno);
   ShellOptions shell{.executor = options_.executor,
-                     .directory = next_.directory,
+                     .place = std::move(place),
                      .private_dir = options_.private_dir,
                      .environment = options_.environment,
                      .tag = tag_,
@@ -131,15 +178,16 @@ std::optional<std::string> BashSession::start_shell() {
                      .control_group = group_ ? group_->directory() : -1};
   std::ranges::transform(*outputs, shell.outputs.begin(), &UniqueFd::get);
   auto started = Shell::start(shell, events);
-  for (const std::string& other : {options_.workdir, std::string("/")}) {  // the directory may be gone
-    if (started || !started.error().of_directory || shell.directory == other) continue;
-    shell.directory = other;
+  for (const std::string& other : {options_.workdir, std::string("/")}) {  // it may not be ours to enter
+    if (started || !started.error().of_directory || shell.place.directory == other) continue;
+    shell.place = {.directory = other, .name = other, .old_directory = {}};
     started = Shell::start(shell, events);
   }
   if (!started) return started.error().text;
-  const std::string wanted = std::exchange(next_.directory, shell.directory);
+  const std::string wanted = std::exchange(next_.directory, shell.place.directory);
   if (next_.directory != wanted)
-    begin_note_ = fmt::format("[{} can't be entered; the shell began in {}]\n", wanted, next_.directory);
+    begin_note_ =
+        fmt::format("[{} can't be entered; the shell began in {}]\n", name_of_gone(wanted), next_.directory);
   shell_ = *std::move(started);
   sessions_.insert(shell_->pid());
   if (options_.on_shell) options_.on_shell(shell_->pid());
@@ -152,38 +200,53 @@ ProcessMarks BashSession::marks() const {
 }
 
 void BashSession::on_output(std::size_t output, std::string_view bytes) {
-  const bool of_call = output_ && output == output_pipe_;
-  if (!of_call && late_ == nullptr) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
-  (of_call ? output_ : late_)->feed(bytes);
+  if (output_ && output == output_pipe_)
+    output_->feed(bytes);
+  else
+    add_late(bytes);
+}
+
+void BashSession::add_late(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (!late_) late_ = std::make_unique<CallOutput>(options_.spill, "bash");
+  late_->feed(bytes);
 }
 
 /// Takes what has come of all that is known to print.
 void BashSession::drain() {
-  pipes_->drain(jobs_.outputs() | 1U << output_pipe_);
+  if (pipes_) pipes_->drain(jobs_.outputs() | 1U << output_pipe_);
 }
 
 /// A pipe that no job prints to; the last call's where there is none. A job that has just been started may
 /// have seemed to print where it did before it became its program.
 void BashSession::choose_output() {
-  const auto is_free = [this](std::size_t output) { return (jobs_.outputs() >> output & 1U) == 0; };
-  if (is_free(output_pipe_)) return;
-  jobs_.look_at_outputs([this](pid_t pid) { return outputs_of(pid); });
-  if (is_free(output_pipe_)) return;
-  for (std::size_t output = 0; output < kOutputs; ++output)
-    if (is_free(output)) return void(output_pipe_ = output);
+  for (std::size_t next = 0; next < kOutputs; ++next) {
+    const std::size_t output = (output_pipe_ + next) % kOutputs;
+    if (!jobs_.print_to(output, [this](pid_t pid) { return outputs_of(pid); }))
+      return void(output_pipe_ = output);
+  }
 }
 
-/// Where that can't be seen, a job may print where the call did that has left it.
-OutputSet BashSession::outputs_of(pid_t pid) const {
-  return pipes_->held_by(pid, kStatusFd).value_or(1U << output_pipe_);
+/// Of a job, or of what it has started where it has closed its own. Where that can't be seen, it may print
+/// where the call did that has left it.
+OutputSet BashSession::outputs_of(pid_t job) const {
+  for (const pid_t pid : with_descendants(job)) {
+    const OutputSet outputs = pipes_->held_by(pid, kStatusFd).value_or(1U << output_pipe_);
+    if (outputs != 0) return outputs;
+  }
+  return 0;
 }
 
 void BashSession::finish(Kind kind, int status) {
   drain();
-  if (output_ && (kind == Kind::died || shell_->asked_again())) output_->feed(shell_->own_output());
+  if (output_ && (kind == Kind::died ? shell_->begun() : shell_->asked_again()))
+    output_->feed(shell_->own_output());
   ending_ = CallEnding{.kind = kind, .status = status};
-  if (output_ == nullptr && !restoring_ && kind == Kind::died) ended_idle_ = true;
-  if (kind == Kind::died) begun_ = shell_->begun();
+  if (kind == Kind::died) {
+    begun_ = shell_->begun();
+    death_ = shell_->given_up() ? kGivenUp : kEnded;
+    if (output_ == nullptr && !restoring_) idle_end_ = death_;
+  }
   if (kind != Kind::ended) forget_shell();
   wake_.cancel();
 }
@@ -191,7 +254,8 @@ void BashSession::finish(Kind kind, int status) {
 /// The next call gets a fresh one, with what the last completed call left.
 void BashSession::forget_shell() {
   if (!shell_) return;
-  next_.directory = is_directory(shell_->directory()) ? shell_->directory() : options_.workdir;
+  next_.directory = shell_->directory();
+  next_.instead_of.clear();
   const auto exports = shell_->exports();
   next_.exports = !exports                    ? NextShell::Exports::lost
                   : shell_->exports_are_old() ? NextShell::Exports::of_earlier_call
@@ -217,7 +281,9 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   asked_.clear();
   killed_.clear();
   auto refusal = co_await refuse(command, deadline);
-  if (auto problem = co_await ready_shell()) co_return ToolResult::error("bash: " + *problem);
+  const auto problem = co_await ready_shell();
+  if (!refusal) refusal = co_await too_late(deadline);
+  if (problem && !refusal) co_return ToolResult::error("bash: " + *problem);
   // Nothing may wait from here to where the command begins, or the shell could end in between.
   choose_output();
   drain();
@@ -226,7 +292,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   if (refusal) {
     output_ = std::make_unique<CallOutput>(options_.spill, "bash");
     output_->feed(refusal->text);
-    ending_ = CallEnding{.kind = Kind::ended, .status = refusal->status};
+    ending_ = CallEnding{.kind = Kind::ended, .status = refusal->status, .begun = false};
     stop = refusal->stop;
   } else {
     stop = co_await run_in_shell(command, deadline);
@@ -237,13 +303,11 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   const std::string own = std::exchange(output_, nullptr)->finish(kMaxResultCodePoints - late_share);
   std::string text =
       late_text(late, kMaxResultCodePoints - std::min(count_code_points(own), kMaxResultCodePoints));
-  if (std::exchange(ended_idle_, false))
-    add_line(text,
-             next_.exports == NextShell::Exports::of_earlier_call
-                 ? "[the shell ended after the last call; this is a fresh one, with directory, and with the "
-                   "exported variables of an earlier call]\n"
-                 : "[the shell ended after the last call; this is a fresh one, with directory and exported "
-                   "variables]\n");
+  if (const auto how = std::exchange(idle_end_, {}); !how.empty())
+    add_line(text, fmt::format("[the shell {}; this is a fresh one, with directory{}]\n", how,
+                               next_.exports == NextShell::Exports::of_earlier_call
+                                   ? ", and with the exported variables of an earlier call"
+                                   : " and exported variables"));
   if (const auto begin = std::exchange(begin_note_, {}); !begin.empty()) add_line(text, begin);
   CallEnding ending = *std::exchange(ending_, {});
   ending.stop = *stop;
@@ -253,6 +317,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   text += own;
   if (!note.empty()) add_line(text, note);
   if (const std::string jobs = co_await new_jobs(); !jobs.empty()) add_line(text, jobs);
+  if (!shell_) co_await settle_directory();
   const std::string description = describe(ending, next_);
   if (text.empty() && description.empty()) text = "(no output)";
   if (!description.empty()) add_line(text, description);
@@ -263,12 +328,12 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
 /// A shell that has what it should begin with; the problem otherwise. Variables that can't be handed over now
 /// never can, and must not cost every shell to come.
 asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
-  if (auto problem = start_shell()) co_return problem;
+  if (auto problem = co_await start_shell()) co_return problem;
   if (std::exchange(bare_, false)) co_await restore_variables();
   if (!shell_ && !exports_.empty() && !co_await is_cancelled()) {
     exports_.clear();
     add_line(begin_note_, "[the exported variables can't be handed to the fresh shell; they are lost]\n");
-    if (auto problem = start_shell()) co_return problem;
+    if (auto problem = co_await start_shell()) co_return problem;
     if (std::exchange(bare_, false)) co_await restore_variables();
   }
   if (!shell_) co_return "the shell ended while it was started; nothing was run";
@@ -281,11 +346,16 @@ asio::awaitable<std::optional<BashSession::Refusal>> BashSession::refuse(std::st
   if (!may_end_shell(command)) co_return std::nullopt;
   const auto until = std::min(deadline, Clock::now() + kSyntaxLimit);
   auto mistake = co_await find_syntax_mistake(command, options_.environment, until);
+  if (!mistake) co_return co_await too_late(deadline);
+  Refusal refusal{.text = std::move(mistake->text), .status = mistake->status};
+  add_line(refusal.text, "[nothing of the command was run]\n");
+  co_return refusal;
+}
+
+/// Why a command isn't begun any more, if it isn't.
+asio::awaitable<std::optional<BashSession::Refusal>> BashSession::too_late(Clock::time_point deadline) {
   Refusal refusal;
-  if (mistake) {
-    refusal.text = std::move(mistake->text);
-    refusal.status = mistake->status;
-  } else if (co_await is_cancelled()) {
+  if (co_await is_cancelled()) {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     refusal.stop = StopReason::interrupt;
   } else if (Clock::now() >= deadline) {
@@ -293,7 +363,6 @@ asio::awaitable<std::optional<BashSession::Refusal>> BashSession::refuse(std::st
   } else {
     co_return std::nullopt;
   }
-  add_line(refusal.text, "[nothing of the command was run]\n");
   co_return refusal;
 }
 
@@ -303,9 +372,18 @@ asio::awaitable<std::expected<StopReason, std::string>> BashSession::run_in_shel
   if (auto problem = begin(command)) co_return std::unexpected(*std::move(problem));
   StopReason stop = co_await wait_until(deadline);
   if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
-    ended_idle_ = true;
-    if (auto problem = co_await ready_shell()) co_return std::unexpected(*std::move(problem));
-    if (auto problem = begin(command)) co_return std::unexpected(*std::move(problem));
+    idle_end_ = death_;
+    ending_.reset();
+    auto problem = co_await ready_shell();
+    if (const auto refusal = co_await too_late(deadline)) {
+      ending_ = CallEnding{.kind = Kind::ended, .begun = false};
+      co_return refusal->stop;
+    }
+    if (!problem) problem = begin(command);
+    if (problem) {
+      output_.reset();
+      co_return std::unexpected(*std::move(problem));
+    }
     stop = co_await wait_until(deadline);
   }
   if (!ending_) co_await stop_by_stages(stop);
@@ -317,7 +395,14 @@ std::optional<std::string> BashSession::begin(const std::string& command) {
   if (!output_) output_ = std::make_unique<CallOutput>(options_.spill, "bash");
   ending_.reset();
   begun_ = true;
-  if (shell_->run(command, kOutputFds.at(output_pipe_))) return std::nullopt;
+  if (::access("/proc/self/fd", X_OK) != 0) {  // bash would take the command for an empty one
+    output_.reset();
+    return "/proc is gone, where bash finds the command; nothing was run";
+  }
+  if (shell_->run(command, kOutputFds.at(output_pipe_))) {
+    add_late(shell_->take_notices());
+    return std::nullopt;
+  }
   output_.reset();
   forget_shell();
   return "the command can't be handed to the shell (out of memory?); nothing was run";
@@ -422,7 +507,7 @@ asio::awaitable<std::optional<std::string>> BashSession::restart() {
   co_await close();
   next_ = {.directory = options_.workdir};
   exports_.clear();
-  co_return start_shell();
+  co_return co_await start_shell();
 }
 
 asio::awaitable<void> BashSession::close() {
@@ -442,7 +527,7 @@ asio::awaitable<void> BashSession::close() {
   if (group_) group_->remove();
   group_.reset();
   jobs_ = Jobs();
-  ended_idle_ = false;  // it was asked to
+  idle_end_ = {};  // it was asked to
   co_await asio::this_coro::throw_if_cancelled(throwing);
 }
 

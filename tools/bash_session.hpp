@@ -16,6 +16,7 @@
 #include "tools/jobs.hpp"
 #include "tools/oom_watch.hpp"
 #include "tools/output.hpp"
+#include "tools/shell_place.hpp"
 
 namespace sandbox_worker::tools {
 
@@ -39,9 +40,8 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   /// A shell as at the start, and nothing left of the old one; the problem otherwise.
   boost::asio::awaitable<std::optional<std::string>> restart();
 
-  /// As Bash::close, warm_up and kill.
+  /// As Bash::close and kill.
   boost::asio::awaitable<void> close();
-  std::optional<std::string> start_shell();
   void abandon();
 
  private:
@@ -52,9 +52,14 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
     StopReason stop = StopReason::none;
   };
 
+  boost::asio::awaitable<std::optional<ShellPlace>> find_place();
+  boost::asio::awaitable<void> settle_directory();
+  boost::asio::awaitable<std::optional<std::string>> start_shell();
+  std::optional<std::string> start_shell_in(ShellPlace place);
   boost::asio::awaitable<std::optional<std::string>> ready_shell();
   boost::asio::awaitable<std::optional<Refusal>> refuse(std::string_view command,
                                                         std::chrono::steady_clock::time_point deadline);
+  boost::asio::awaitable<std::optional<Refusal>> too_late(std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<std::expected<StopReason, std::string>> run_in_shell(
       const std::string& command, std::chrono::steady_clock::time_point deadline);
   std::optional<std::string> begin(const std::string& command);
@@ -65,9 +70,10 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   ProcessMarks marks() const;
   void forget_shell();
   void on_output(std::size_t output, std::string_view bytes);
+  void add_late(std::string_view bytes);
   void drain();
   void choose_output();
-  OutputSet outputs_of(pid_t pid) const;
+  OutputSet outputs_of(pid_t job) const;
   void finish(CallEnding::Kind kind, int status);
 
   const BashOptions options_;
@@ -88,9 +94,10 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   std::unique_ptr<CallOutput> late_;    // of background jobs, since the last call
   bool restoring_ = false;              // variables of the shell before
   bool bare_ = false;                   // the shell hasn't got the variables yet that it should begin with
-  bool ended_idle_ = false;             // a shell ended between calls, which the next one is told
+  std::string_view idle_end_;           // how a shell ended between calls, which the next one is told
   std::string begin_note_;              // lines on how a shell began otherwise, which the next call is told
   std::optional<CallEnding> ending_;    // of the running call
+  std::string_view death_;              // how the last one ended that ended by itself
   bool begun_ = false;                  // the shell had taken something of it, as far as is known
 };
 

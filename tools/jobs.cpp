@@ -22,8 +22,14 @@ bool Jobs::knows(const ProcessInfo& process) const {
   return found != known_.end() && found->second.begun == process.begun;
 }
 
-void Jobs::look_at_outputs(const OutputsOf& outputs_of) {
-  for (auto& [pid, job] : known_) job.outputs = outputs_of(pid);
+bool Jobs::print_to(std::size_t output, const OutputsOf& outputs_of) {
+  const auto prints = [output](const Known& job) { return (job.outputs >> output & 1U) != 0; };
+  for (auto& [pid, job] : known_) {
+    if (!prints(job)) continue;
+    job.outputs = outputs_of(pid);
+    if (prints(job)) return true;
+  }
+  return false;
 }
 
 OutputSet Jobs::outputs() const {

@@ -39,8 +39,9 @@ class Jobs {
   Look look(std::span<const pid_t> children, const ProcessMarks& marks, const OutputsOf& outputs_of) const;
   /// From now on these are known, and others are forgotten.
   void remember(Look look) { known_ = std::move(look.running); }
-  /// Of those that are known, anew.
-  void look_at_outputs(const OutputsOf& outputs_of);
+  /// Whether one of those that are known prints to this output. Looks again at those that did, up to the
+  /// first one that still does.
+  bool print_to(std::size_t output, const OutputsOf& outputs_of);
   bool knows(const ProcessInfo& process) const;
   /// That all these may print to.
   OutputSet outputs() const;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,8 +21,12 @@ namespace asio = boost::asio;
 /// As much as a pipe holds.
 constexpr std::size_t kReadSize = 64 * 1024;
 
-bool same_file(const struct stat& a, const struct stat& b) {
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+/// What a descriptor of a process is open on, by its name in /proc: for a pipe some 20 characters, more are
+/// cut. Never asks a file system, which may hang.
+std::string link_target(const std::string& name) {
+  std::array<char, 64> target;
+  const ssize_t length = ::readlink(name.c_str(), target.data(), target.size());
+  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
 }
 
 }  // namespace
@@ -44,6 +47,7 @@ bool OutputPipes::open_one(const asio::any_io_executor& executor) {
   const UniqueFd write_end(ends[1]);
   Pipe& pipe = pipes_.emplace_back(executor);
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
+  pipe.name = link_target(fmt::format("/proc/self/fd/{}", read_end.get()));
   pipe.read_end.assign(read_end.get());
   static_cast<void>(read_end.release());
   return true;
@@ -105,30 +109,26 @@ void OutputPipes::close() {
   for (auto& pipe : pipes_) pipe.read_end.close(ignored);
 }
 
-std::optional<OutputSet> OutputPipes::held_by(pid_t pid, int private_fds) {
+std::optional<OutputSet> OutputPipes::held_by(pid_t pid, int private_fds) const {
   OutputSet outputs = 0;
   std::error_code failed;
   std::filesystem::directory_iterator fds(fmt::format("/proc/{}/fd", pid), failed);
+  if (failed == std::errc::no_such_file_or_directory) return outputs;  // it has ended
   if (failed) return std::nullopt;
   for (; fds != std::filesystem::directory_iterator(); fds.increment(failed)) {
     const std::string& name = fds->path().native();
     int fd = 0;
     const auto digits = std::string_view(name).substr(name.rfind('/') + 1);
     std::from_chars(digits.data(), digits.data() + digits.size(), fd);
-    struct stat theirs{};
-    if (fd < private_fds && ::stat(name.c_str(), &theirs) == 0 && S_ISFIFO(theirs.st_mode))
-      outputs |= with_inode(theirs);
+    if (fd < private_fds) outputs |= with_name(link_target(name));
   }
   return outputs;
 }
 
-OutputSet OutputPipes::with_inode(const struct stat& wanted) {
+OutputSet OutputPipes::with_name(std::string_view name) const {
   OutputSet outputs = 0;
-  for (std::size_t output = 0; output < kOutputs; ++output) {
-    struct stat ours{};
-    if (::fstat(pipes_[output].read_end.native_handle(), &ours) == 0 && same_file(ours, wanted))
-      outputs |= 1U << output;
-  }
+  for (std::size_t output = 0; output < kOutputs; ++output)
+    if (pipes_[output].name == name) outputs |= 1U << output;
   return outputs;
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <array>
@@ -10,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -44,18 +44,19 @@ class OutputPipes : public std::enable_shared_from_this<OutputPipes> {
 
   /// Those that a process can print to, by a descriptor below `private_fds`; nothing where that can't be
   /// seen.
-  std::optional<OutputSet> held_by(pid_t pid, int private_fds);
+  std::optional<OutputSet> held_by(pid_t pid, int private_fds) const;
 
  private:
   struct Pipe {
     explicit Pipe(const boost::asio::any_io_executor& executor) : read_end(executor) {}
 
     boost::asio::posix::stream_descriptor read_end;
+    std::string name;      // "pipe:[17]", as /proc has it
     bool waiting = false;  // for something to read
   };
 
   explicit OutputPipes(Sink sink) : sink_(std::move(sink)) {}
-  OutputSet with_inode(const struct stat& wanted);
+  OutputSet with_name(std::string_view name) const;
   bool open_one(const boost::asio::any_io_executor& executor);
   void wait(std::size_t output);
   bool take(std::size_t output, std::size_t limit);

@@ -18,10 +18,8 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
-#include <filesystem>
 #include <set>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "tools/bash_process.hpp"
@@ -49,9 +47,12 @@ constexpr std::size_t kMaxExports = 2 * 1024 * 1024;
 /// Kept of what bash itself prints while a command runs: as much as its pipe holds.
 constexpr std::size_t kMaxOwnOutput = 64 * 1024;
 
-/// Room for the exported variables, so that bash doesn't wait for somebody to take them, which is when the
-/// next command comes. What any process may ask for.
-constexpr int kExportsPipe = 1024 * 1024;
+/// Room for exported variables that don't fit into a usual pipe, so that bash doesn't wait for somebody to
+/// take them. What any process may ask for, but a user has only so much for all pipes, so it isn't asked for
+/// ahead.
+constexpr int kLargePipe = 1024 * 1024;
+/// Where so much waits and more is to come, it doesn't fit.
+constexpr int kFullPipe = 32 * 1024;
 
 std::set<pid_t>& shells() {
   static std::set<pid_t> pids;
@@ -116,24 +117,6 @@ int bytes_waiting(int fd) {
   return ::ioctl(fd, FIONREAD, &count) == 0 ? count : -1;
 }
 
-/// The directory by the name that $PWD has for it, as bash would take it; a name with dots may mean another
-/// one to `cd`.
-std::string begin_of(const ShellOptions& options) {
-  namespace fs = std::filesystem;
-  const fs::path name(value_of(options.environment, "PWD").value_or(""));
-  std::error_code failed;
-  const bool is_name = name.is_absolute() && name.lexically_normal() == name &&
-                       fs::equivalent(name, options.directory, failed);
-  return is_name ? name.string() : options.directory;
-}
-
-/// As bash does, which drops one that is no directory.
-std::string_view old_directory_of(const Environment& environment) {
-  const auto directory = value_of(environment, "OLDPWD").value_or("");
-  std::error_code failed;
-  return std::filesystem::is_directory(directory, failed) ? directory : std::string_view();
-}
-
 }  // namespace
 
 bool is_live_shell(pid_t pid) {
@@ -146,7 +129,7 @@ const std::set<pid_t>& live_shells() {
 
 Shell::Shell(const ShellOptions& options, ShellEvents events)
     : events_(std::move(events)),
-      directory_(options.directory),
+      directory_(options.place.directory),
       status_(options.executor),
       process_(options.executor),
       tick_(options.executor),
@@ -170,7 +153,7 @@ std::optional<StartFailure> Shell::spawn(const ShellOptions& options) {
   command_.reset(::memfd_create("command", MFD_CLOEXEC));
   if (!command_) return StartFailure{.text = system_error_text("make", "a memory file for the shell", errno)};
   if (auto link = ScriptLink::make(options.private_dir)) script_.emplace(std::move(*link));
-  auto started = start_bash({.directory = options.directory,
+  auto started = start_bash({.directory = options.place.directory,
                              .script_place = script_ ? script_->directory() : "",
                              .environment = options.environment,
                              .tag = options.tag,
@@ -190,13 +173,12 @@ std::optional<StartFailure> Shell::spawn(const ShellOptions& options) {
   set_nonblocking(exports_pipe_.get());
   own_output_pipe_ = std::move(started->own_output);
   set_nonblocking(own_output_pipe_.get());
-  ::fcntl(exports_pipe_.get(), F_SETPIPE_SZ, kExportsPipe);
   status_.assign(started->status.release());
 #ifdef SYS_pidfd_open
   const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
   if (process >= 0) process_.assign(process);
 #endif
-  if (!send(first_shell_lines(begin_of(options), old_directory_of(options.environment))))
+  if (!send(first_shell_lines(options.place.name, options.place.old_directory)))
     return StartFailure{.text = system_error_text("write to", "the shell", errno)};
   return std::nullopt;
 }
@@ -233,8 +215,8 @@ bool Shell::hand_over(std::string_view command, std::string_view lines) {
   read_exports();
   asked_again_ = false;
   read_own_output();
-  own_output_.clear();
-  return put(command_.get(), command) && send(lines);
+  notices_ += job_notices(std::exchange(own_output_, {}));
+  return put(command_.get(), without_last_continuation(command)) && send(lines);
 }
 
 /// The pipe holds nothing but what bash hasn't read yet of the lines before, so this always fits.
@@ -312,14 +294,15 @@ void Shell::take_status(std::string_view bytes) {
     if (!running_ || !status) continue;
     read_exports();  // those of the command before have all come by now
     list_missed_ = exports_.expects();
-    exports_.expect(line_.word + '\n');
+    // An empty command leaves the variables as they are.
+    if (!postponed_) exports_.expect(line_.word + '\n');
     if (asked_again_) read_own_output();
     if (postponed_) {
       // Where the machine refuses, or an output may be closed, the shell ends before the command has begun.
       if (!list_missed_ && hand_over(*postponed_, std::move(postponed_line_)))
         postponed_.reset();
-      else if (is_live_shell(pid_))
-        ::kill(pid_, SIGKILL);
+      else if (is_live_shell(pid_) && ::kill(pid_, SIGKILL) == 0)
+        given_up_ = true;
       continue;
     }
     running_ = false;
@@ -334,10 +317,16 @@ void Shell::take_status(std::string_view bytes) {
 /// what comes before the end that announces it has been heard of, stays in the pipe.
 void Shell::read_exports() {
   if (!exports_.expects()) return;
+  const bool full = bytes_waiting(exports_pipe_.get()) >= kFullPipe;
   drain(exports_pipe_.get(), [this](std::string_view bytes) {
     exports_.feed(bytes);
     return exports_.expects();
   });
+  if (full && exports_.expects()) make_room_for_exports();
+}
+
+void Shell::make_room_for_exports() {
+  ::fcntl(exports_pipe_.get(), F_SETPIPE_SZ, kLargePipe);
 }
 
 /// The beginning of what has come; the rest is dropped, so that bash never waits for room.
@@ -392,7 +381,8 @@ void Shell::tick() {
     reap_orphans();  // a long command may leave very many
     self->check_process();
     if (self->over_ || !self->running_) return;
-    self->read_exports();  // bash may wait for room
+    self->read_exports();  // bash may wait for room, and so may a command that writes there
+    if (bytes_waiting(self->exports_pipe_.get()) >= kFullPipe) self->make_room_for_exports();
     self->read_own_output();
     // The comment after the command's line has been read, so bash is done with it; but no status came.
     if (bytes_waiting(self->control_waiting_.get()) == 0 &&

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tools/bash_process.hpp"
@@ -22,13 +23,14 @@
 #include "tools/process_table.hpp"
 #include "tools/script_link.hpp"
 #include "tools/shell_lines.hpp"
+#include "tools/shell_place.hpp"
 #include "tools/unique_fd.hpp"
 
 namespace sandbox_worker::tools {
 
 struct ShellOptions {
   boost::asio::any_io_executor executor;
-  std::string directory;
+  ShellPlace place;
   std::string private_dir;  // a file may lie there for a moment; where none can, messages name bash otherwise
   Environment environment;
   std::uint64_t tag = 0;                // see process_tag
@@ -67,6 +69,10 @@ class Shell : public std::enable_shared_from_this<Shell> {
   std::vector<pid_t> children() const { return children_->of_all_threads(); }
   /// Whether bash had read the last command's line to its end when it died: if not, nothing of it was run.
   bool begun() const noexcept { return begun_; }
+  /// Whether it was killed as it could no longer be driven: a pipe closed, a builtin disabled.
+  bool given_up() const noexcept { return given_up_; }
+  /// What bash has said meanwhile of background jobs that were killed, a line each; once.
+  std::string take_notices() { return std::exchange(notices_, {}); }
   /// Where the shell was when its last command ended.
   const std::string& directory() const noexcept { return directory_; }
   /// `declare -x` lines of the exported variables at that time; empty before the first command's end. Nothing
@@ -89,6 +95,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   void read_status();
   void take_status(std::string_view bytes);
   void read_exports();
+  void make_room_for_exports();
   void read_own_output();
   void end_reports();
   void watch_process();
@@ -114,6 +121,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   bool running_ = false;               // a command
   bool asked_again_ = false;           // for its end
   bool begun_ = false;
+  bool given_up_ = false;
   bool over_ = false;
   std::optional<ScriptLink> script_;  // until bash has opened it
   UniqueFd command_;                  // memory file with the command's text
@@ -132,6 +140,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   BetweenMarks exports_;                  // when the last command ended; the mark is its word
   bool list_missed_ = false;              // those of the command before it didn't come
   std::string own_output_;                // since the last command was handed over
+  std::string notices_;
 };
 
 /// Whether `pid` is a shell that is still ours to reap.

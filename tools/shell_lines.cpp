@@ -83,12 +83,32 @@ bool may_define_builtin(std::string_view command) {
   return RE2::PartialMatch(text, name) && RE2::PartialMatch(text, definition);
 }
 
+std::string_view without_last_continuation(std::string_view command) {
+  while (command.ends_with('\n')) {
+    const auto text = command.substr(0, command.find_last_not_of('\n') + 1);
+    const auto backslashes = text.size() - (text.find_last_not_of('\\') + 1);
+    if (backslashes % 2 == 0) return command;
+    command = text.substr(0, text.size() - 1);
+  }
+  return command;
+}
+
 std::string run_line(std::string_view word, int output, Guard guard) {
   return fmt::format(kCommandPart, output) + end_part(word, output, guard);
 }
 
 std::string end_line(std::string_view word, int output, Guard guard) {
   return end_part(word, output, guard).append(kLineRest);
+}
+
+/// As in "bash: line 7: 4711 Killed                  sleep 100", in any language.
+std::string job_notices(std::string_view own_output) {
+  if (own_output.empty()) return {};
+  static const RE2 notice(R"((?m)^.*: \S+ \d+: +(\d+ \S.*)$)", RE2::Latin1);
+  std::string notices;
+  re2::StringPiece rest(own_output.data(), own_output.size());
+  for (std::string found; RE2::FindAndConsume(&rest, notice, &found);) notices += found + '\n';
+  return notices;
 }
 
 /// Errors are left aside: some variables are constant in a fresh shell. They must not end it either, which an

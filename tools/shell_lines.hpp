@@ -28,6 +28,10 @@ enum class Guard { off, on };
 
 bool may_define_builtin(std::string_view command);
 
+/// The command as it should lie in the memory file: bash takes it without the newlines at its end, and would
+/// then find a backslash there that was to join the last line with nothing.
+std::string_view without_last_continuation(std::string_view command);
+
 /// What makes a shell run the command in the memory file, which prints to the shell's descriptor `output`,
 /// and tell the end with `word`: a line but for kLineRest, which bash can be given long before. Without that
 /// it is no command: bash takes the end of its input, which it meets when the worker is killed, for the end
@@ -47,6 +51,10 @@ inline constexpr int kUnreadBefore = static_cast<int>(kLineRest.size() - kLineRe
 
 /// Stands in every trace (set -x, set -v) of such a line.
 inline constexpr std::string_view kTracedPart = "builtin eval ";
+
+/// What bash says of jobs that a signal has killed while no command ran, in what it has printed itself: lines
+/// without the name and line number before them.
+std::string job_notices(std::string_view own_output);
 
 /// Commands that give a fresh shell what it should export: `exports` as Shell gives them, or nothing for what
 /// it was started with.

@@ -8,7 +8,7 @@
 namespace sandbox_worker::worker {
 namespace {
 
-/// Some lanes, with a shell and a search each. A shell is started with descriptors up to 97.
+/// Some lanes, with a shell and a search each. A shell has descriptors up to 255.
 constexpr rlim_t kLeast = 256;
 /// Some hundred lanes. Not all that the hard limit allows: that may be a billion, and there are commands that
 /// close each descriptor up to the limit.

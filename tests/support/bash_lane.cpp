@@ -88,10 +88,10 @@ void BashLane::close() {
 
 bool BashLane::until(const std::function<bool()>& done) {
   const auto deadline = Clock::now() + 10s;
-  io.restart();
   asio::steady_timer poll(io);
   while (!done()) {
     if (Clock::now() > deadline) return false;
+    io.restart();
     poll.expires_after(5ms);
     bool woke = false;
     poll.async_wait([&](auto) { woke = true; });

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 
 #include <array>
 #include <chrono>
@@ -18,11 +20,15 @@
 #include <vector>
 
 #include "tests/support/bash_lane.hpp"
+#include "tests/support/left_out.hpp"
+#include "tests/support/on_a_thread.hpp"
 #include "tools/process_table.hpp"
 #include "tools/unique_fd.hpp"
 
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::BashLane;
+using sandbox_worker::testing::leave_out;
+using sandbox_worker::testing::on_a_thread;
 
 namespace {
 
@@ -207,9 +213,26 @@ TEST_CASE("bash: a call that is over before its syntax is known isn't run") {
   Lane lane;
   lane.text("keep=kept");
   const auto late = lane.call({{"command", slow}, {"timeout_ms", 1}});
-  CHECK(late.text.starts_with("[nothing of the command was run]\n[timed out after 1 ms"));
+  CHECK(late.text == "[timed out after 1 ms before the command began; nothing of it was run]");
   CHECK(!lane.has("ran"));
   CHECK(lane.text("echo $keep") == "kept\n");
+}
+
+TEST_CASE("bash: a call that is over before its shell has its variables back isn't run") {
+  for (const bool cancelled : {false, true}) {
+    CAPTURE(cancelled);
+    Lane lane;
+    lane.text("export E=kept; declare -x Z='a[$(touch begun; sleep 0.5)]'; declare -i Z");
+    lane.text("exit 3");
+    const auto answer = cancelled ? lane.call_cancelled_at("begun", {{"command", "touch ran"}})
+                                  : lane.call({{"command", "touch ran"}, {"timeout_ms", 100}});
+    CHECK(answer.is_error);
+    CHECK(answer.text.ends_with(
+        cancelled ? "[interrupted before the command began; nothing of it was run]"
+                  : "[timed out after 100 ms before the command began; nothing of it was run]"));
+    CHECK_FALSE(lane.has("ran"));
+    CHECK(lane.text("echo $E").ends_with("kept\n"));
+  }
 }
 
 TEST_CASE("bash: a shell that ends while a command's syntax is looked at is replaced first") {
@@ -230,9 +253,38 @@ TEST_CASE("bash: where the working directory is gone, the shell begins elsewhere
   Lane lane;
   const std::string gone = lane.dir.path().string();
   lane.text("export E=kept; rm -rf \"$PWD\"");
-  CHECK(contains(lane.text("exit 3"), "the next call gets a fresh shell in " + gone));
-  CHECK(lane.text("pwd; echo $E") == "[" + gone + " can't be entered; the shell began in /]\n/\nkept\n");
+  CHECK(contains(lane.text("exit 3"), "the next call gets a fresh shell in /, as " + gone +
+                                          " can't be entered any more, with the exported variables of "));
+  CHECK(lane.text("pwd; echo $E") == "/\nkept\n");
   CHECK(lane.text("mkdir " + gone + "; pwd") == "/\n");
+}
+
+TEST_CASE("bash: where it goes after the shell has ended, the next one says so") {
+  Lane lane;
+  const std::string workdir = lane.dir.path().string();
+  lane.text("mkdir d; cd d; echo $$ >../pid");
+  CHECK(contains(lane.text("exit 3"), "fresh shell in " + workdir + "/d with"));
+  std::filesystem::remove(workdir + "/d");
+  CHECK(lane.text("pwd") == fmt::format("[{0}/d can't be entered; the shell began in {0}]\n{0}\n", workdir));
+}
+
+TEST_CASE("bash: where /proc is covered, a command is refused, not taken for an empty one") {
+  bool tried = false;
+  // Its namespace is the thread's own, and of what it starts.
+  on_a_thread([&] {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+    Lane lane;
+    lane.text("kept=1");
+    if (::mount("none", "/proc", "tmpfs", 0, nullptr) != 0) return;
+    tried = true;
+    const auto refused = lane.call({{"command", "echo ran >ran"}});
+    CHECK(::umount("/proc") == 0);
+    CHECK(refused.is_error);
+    CHECK(refused.text == "bash: /proc is gone, where bash finds the command; nothing was run");
+    CHECK_FALSE(lane.has("ran"));
+    CHECK(lane.text("echo $kept") == "1\n");
+  });
+  if (!tried) leave_out("NAMESPACES");
 }
 
 TEST_CASE("bash: a shell that can't be driven any more is replaced, and the call that did it says so") {

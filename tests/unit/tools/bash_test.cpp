@@ -303,7 +303,6 @@ TEST_CASE("bash: functions in the environment take no builtin's place in our own
 
 TEST_CASE("bash: a shell that ends between calls is said by the next one") {
   Lane lane;
-  lane.bash->warm_up();
   lane.text("export E=x; echo $$ >pid");
   const pid_t shell = lane.pid_in("pid");
   // It hands over its variables behind the call's end, and sleeps only where it waits for the next one.

@@ -33,3 +33,35 @@ TEST_CASE("shell lines: bash runs nothing of a line whose rest never comes") {
     CHECK(dir.read("status") == "word 0\n");
   }
 }
+
+TEST_CASE("shell lines: a backslash that joins the last line with nothing is left out") {
+  struct Row {
+    const char* command;
+    const char* expected;
+  };
+  const Row rows[] = {
+      {"echo a\\\n", "echo a"},
+      {"echo a\\\n\n", "echo a"},
+      {"echo a\\\n\\\n", "echo a"},
+      {"echo a\\", "echo a\\"},
+      {"echo a\\\\\n", "echo a\\\\\n"},
+      {"echo a\n", "echo a\n"},
+      {"\\\n", ""},
+      {"\n", "\n"},
+      {"", ""},
+      {"echo a\\\\\\\n", "echo a\\\\"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.command);
+    CHECK(without_last_continuation(row.command) == row.expected);
+  }
+}
+
+TEST_CASE("shell lines: what bash says of killed jobs is taken from what it prints itself") {
+  CHECK(job_notices("") == "");
+  CHECK(job_notices("bash: line 18:   311 Killed                  sleep 100\n") ==
+        "311 Killed                  sleep 100\n");
+  CHECK(job_notices("D\n/proc/self/fd/87: Zeile 2: 7 Speicherzugriffsfehler  ./server\nD\n") ==
+        "7 Speicherzugriffsfehler  ./server\n");
+  CHECK(job_notices("bash: line 1: 232: Bad file descriptor\n+ echo 7\n++ \\builtin eval 'x'\n") == "");
+}
