@@ -13,6 +13,7 @@
 #include "tools/bash_report.hpp"
 #include "tools/bash_session.hpp"
 #include "tools/input.hpp"
+#include "tools/text.hpp"
 
 namespace sandbox_worker::tools {
 

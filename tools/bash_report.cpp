@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "tools/text.hpp"
+
 namespace sandbox_worker::tools {
 namespace {
 
@@ -99,11 +101,6 @@ std::string describe(const CallEnding& ending, const NextShell& next) {
                                                                   : stuck_words(ending, next);
   if (!end.empty()) add_line(text, end);
   return text;
-}
-
-std::string time_words(std::chrono::milliseconds time) {
-  if (time.count() % 1000 == 0) return fmt::format("{} s", time.count() / 1000);
-  return fmt::format("{} ms", time.count());
 }
 
 void add_line(std::string& text, std::string_view line) {

@@ -42,9 +42,6 @@ struct NextShell {
 /// The lines behind a call's output; empty for a plain success.
 std::string describe(const CallEnding& ending, const NextShell& next);
 
-/// "30 s" or "1500 ms".
-std::string time_words(std::chrono::milliseconds time);
-
 /// Adds a line on a line of its own.
 void add_line(std::string& text, std::string_view line);
 

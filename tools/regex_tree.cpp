@@ -262,6 +262,7 @@ class Parser {
     if (std::string_view("AbBz").find(c) != std::string_view::npos) {
       at_ += 2;
       if (c == 'A' || c == 'z') tree_.text_anchors = true;
+      if (c == 'B') tree_.takes_return = true;  // which holds behind one, at the line's end
       return out.push_back(leaf(Kind::asserts));
     }
     if (const auto set = perl_class(c)) {

@@ -36,7 +36,7 @@ struct RegexTree {
   bool crosses_lines = false;          // has \n or (?s)
   bool text_anchors = false;  // \A, \z or (?-m): where a text ends matters, so each line is to be one
   bool names_return = false;  // has \r in some spelling
-  bool takes_return = false;  // could match one without naming it, as . [^a] \s do
+  bool takes_return = false;  // could match one, or beside one, without naming it, as . [^a] \s \B do
   bool ascii_only = true;     // means the same whether a text is taken as UTF-8 or as Latin-1
 };
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <list>
 #include <optional>
 #include <utility>
@@ -32,11 +34,19 @@ class SearchSlots {
     SearchSlots* slots_;
   };
 
-  /// Cancelled: nothing.
-  boost::asio::awaitable<std::optional<Slot>> take();
+  /// Nothing when it is cancelled, or has no turn by `until`.
+  boost::asio::awaitable<std::optional<Slot>> take(
+      std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max());
 
  private:
   struct Waiter {
+    Waiter(SearchSlots& all, const boost::asio::any_io_executor& executor,
+           std::chrono::steady_clock::time_point until);
+    ~Waiter();
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+
+    SearchSlots& slots;
     boost::asio::steady_timer timer;  // cancelled when its turn has come
     bool granted = false;
   };

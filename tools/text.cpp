@@ -140,4 +140,9 @@ std::string show_line(std::string_view line, std::size_t limit, std::size_t focu
   return before + shorten(show_text(std::string(line.substr(0, limit + kLongestCharacter))).text, limit);
 }
 
+std::string time_words(std::chrono::milliseconds time) {
+  if (time.count() % 1000 == 0) return fmt::format("{} s", time.count() / 1000);
+  return fmt::format("{} ms", time.count());
+}
+
 }  // namespace sandbox_worker::tools

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -34,5 +35,8 @@ std::string shorten(std::string_view text, std::size_t limit);
 /// One line of a file as an answer shows it: without its line end, at most `limit` bytes, of a longer line
 /// those around the byte `focus`.
 std::string show_line(std::string_view line, std::size_t limit, std::size_t focus = 0);
+
+/// "30 s" or "1500 ms".
+std::string time_words(std::chrono::milliseconds time);
 
 }  // namespace sandbox_worker::tools

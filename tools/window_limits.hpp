@@ -9,7 +9,9 @@ namespace sandbox_worker::tools {
 struct WindowLimits {
   /// A match of so many would have been found wherever it is.
   std::size_t sure = std::numeric_limits<std::size_t>::max();
-  /// A window of so many took too long.
+  /// A window of so many took too long, once: the automaton may have been built meanwhile.
+  std::size_t slow = std::numeric_limits<std::size_t>::max();
+  /// The same, again.
   std::size_t too_slow = std::numeric_limits<std::size_t>::max();
 };
 

@@ -13,7 +13,6 @@ using std::chrono::nanoseconds;
 // What a larger window may take, by what the slowest smaller one took. When a second one takes longer the
 // text is not gone through at that pace; the first may have been slow as the automaton was built.
 constexpr nanoseconds kWindowTime = std::chrono::milliseconds(25);
-constexpr int kMaxSlow = 2;
 // Some texts only become slow when they are seen in large pieces, all at once.
 constexpr std::size_t kMaxGrowth = 4;
 // Smaller windows find next to nothing; even the largest program takes some 50 ms for so many bytes.
@@ -40,9 +39,8 @@ RegexProgram::RegexProgram(std::unique_ptr<const RE2> compiled, std::size_t max_
 struct WindowedMatch::Pass {
   bool found = false;
   std::string_view match;
-  bool cut = false;         // the match ends with its window and may be longer
+  bool cut = false;         // the match may be longer, as its window ends
   bool whole = false;       // it was gone through to its end, or to a match
-  int slow = 0;             // windows that took too long
   std::size_t slowest = 0;  // where the window begins that took longest
   nanoseconds time{};       // what it took
 };
@@ -63,13 +61,21 @@ WindowedMatch::Pass WindowedMatch::search(std::size_t window, const Range& range
     }
     if (pass.found && range.located) {
       pass.match = {place.data(), place.size()};
-      pass.cut = to < range.end && place.end() == range.text.data() + to && place.size() < longest_;
+      const auto room = static_cast<std::size_t>(range.text.data() + to - place.data());
+      pass.cut = to < range.end && room < longest_;
     }
-    const bool too_slow = grown && took > kWindowTime && ++pass.slow == kMaxSlow;
-    if (too_slow) limits_.too_slow = std::min(limits_.too_slow, window);
+    const bool too_slow = grown && took > kWindowTime && note_slow(window);
     pass.whole = pass.found || to == range.end;
     if (pass.whole || too_slow || deadline_.passed()) return pass;
   }
+}
+
+/// Whether it isn't the first one.
+bool WindowedMatch::note_slow(std::size_t window) {
+  const bool again = window >= limits_.slow;
+  limits_.slow = std::min(limits_.slow, window);
+  if (again) limits_.too_slow = std::min(limits_.too_slow, window);
+  return again;
 }
 
 bool WindowedMatch::match(const Range& range, std::size_t from, std::size_t to,
@@ -83,7 +89,7 @@ std::size_t WindowedMatch::larger(const Pass& pass, std::size_t window, const Ra
     // Once more: the first time, the automaton may have been built.
     const nanoseconds start = thread_time();
     re2::StringPiece place;
-    match(range, pass.slowest, pass.slowest + window, place);
+    match(range, pass.slowest, std::min(pass.slowest + window, range.end), place);
     times = std::min(times, kWindowTime / std::max(thread_time() - start, nanoseconds(1)));
   }
   return window * static_cast<std::size_t>(times);
@@ -100,7 +106,7 @@ bool WindowedMatch::find(std::string_view text, std::size_t begin, std::size_t e
   while (!sure() && !deadline_.passed()) {
     const std::size_t next = larger(pass, window, range);
     if (next <= window) {
-      if (!pass.found) limits_.sure = std::min(limits_.sure, window / 2);
+      limits_.sure = std::min(limits_.sure, window / 2);
       break;
     }
     const Pass again = search(next, range);

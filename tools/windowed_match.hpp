@@ -44,6 +44,7 @@ class WindowedMatch {
   };
   struct Pass;
   Pass search(std::size_t window, const Range& range);
+  bool note_slow(std::size_t window);
   bool match(const Range& range, std::size_t from, std::size_t to, re2::StringPiece& place) const;
   /// The size of the windows that may follow; no more than `window` where none may.
   std::size_t larger(const Pass& pass, std::size_t window, const Range& range) const;

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -34,6 +36,9 @@ std::expected<void, std::string> check_spill_dir(const std::string& path) {
   ::rmdir(probe.c_str());
   return {};
 }
+
+/// A search that was left to itself ends within a fraction of that, unless it hangs.
+constexpr auto kStopPools = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -105,6 +110,25 @@ tools::ToolsetOptions Machine::tool_options() {
   options.limits = limits_;
   options.private_files = private_files_;
   return options;
+}
+
+bool Machine::stop_pools() {
+  std::promise<void> joined;
+  auto done = joined.get_future();
+  std::thread joiner([this, joined = std::move(joined)]() mutable {
+    for (auto* pool : {&pool_, &tool_pool_}) {
+      pool->stop();
+      pool->join();
+    }
+    joined.set_value();
+  });
+  const bool in_time = done.wait_for(kStopPools) == std::future_status::ready;
+  if (in_time) {
+    joiner.join();
+  } else {
+    joiner.detach();
+  }
+  return in_time;
 }
 
 }  // namespace sandbox_worker::worker

@@ -38,6 +38,9 @@ class Machine {
   std::expected<void, std::string> open_output(const std::string& name);
   /// Pointers into this object.
   tools::ToolsetOptions tool_options();
+  /// Ends the pools' threads. False where one hasn't ended after a second: what hangs in the kernel can't be
+  /// joined, so the process should end without the destructor.
+  bool stop_pools();
   /// Removes what the destructor would remove, for an end without it.
   void remove_files() {
     if (spill_) spill_->remove();

@@ -72,7 +72,7 @@ int run(const Config& config, const Environment& environment) {
   });
   io.run();
   // What is stuck in the kernel can't be joined; the work is done, so the process ends all the same.
-  if (!item.at_rest()) {
+  if (!item.at_rest() || !(*machine)->stop_pools()) {
     item.kill();
     (*machine)->remove_files();
     log.flush();

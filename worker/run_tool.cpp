@@ -111,6 +111,11 @@ int run_tool(const ToolCommand& command, const Environment& environment) {
     const auto result = run.run(command.name, std::move(input));
     text = text_of(result);
     status = run.signal() ? 128 + *run.signal() : result.is_error ? 1 : 0;
+    if (!(*machine)->stop_pools()) {  // as in run()
+      print(text);
+      (*machine)->remove_files();
+      ::_exit(status);
+    }
   } catch (const std::exception& error) {
     return failed(1, fmt::format("the tool failed: {}", error.what()));
   }

@@ -286,6 +286,29 @@ TEST_CASE("grep: a text that becomes slow in large pieces is gone through in sma
             .starts_with("(no matches in 1 file)\n[1 file was searched in pieces: a match of over "));
   tree.write("a", std::string(3'000'000, 'a') + "1");
   CHECK(has(grep(tree, many + "[^a-z]"), "a:1:["));
+  std::string lines;
+  for (int i = 0; i < 400; ++i) lines += std::string(2000, 'a') + "\n";
+  tree.write("a", lines);
+  CHECK(grep(tree, many + "[^a-z]").starts_with("(no matches in 1 file)\n[1 file was searched in pieces"));
+}
+
+TEST_CASE("grep: a match over lines is as long as it can be, wherever it lies in a large file") {
+  SearchTools tree;
+  const auto many = [](std::string_view line, int count) {
+    std::string lines;
+    for (int i = 0; i < count; ++i) lines += line;
+    return lines;
+  };
+  for (const int before : {0, 700, 800, 900, 1000, 5000}) {
+    CAPTURE(before);
+    tree.write("k", many("z\n", before) + "AAA\nBBB\n" + many("q\n", 300) + "BBB\n" + many("z\n", 20'000));
+    const auto text = grep(tree, "(?s)AAA.{0,900}BBB");
+    CHECK(std::ranges::count(text, '\n') == 303);
+  }
+  tree.write(
+      "k", many("z\n", 10) + "BEGIN\nEND\n" + std::string(1'000'000, 'q') + "\nEND\n" + many("z\n", 200'000));
+  const auto text = grep(tree, "(?s)BEGIN.*END");
+  CHECK(std::ranges::count(text, '\n') == 4);
 }
 
 TEST_CASE("grep: matches over lines, where the pattern asks for it") {

@@ -61,6 +61,7 @@ TEST_CASE("line_search: lines that match") {
       {"\\s+$", "a\r\nb \r\n", {"b \r"}},
       {"\\s", "a\r\na b\r\n", {"a b\r"}},
       {"\\W$", "a\r\n;\r\n", {";\r"}},
+      {"\\B", "b\r\nbc\r\n", {"bc\r"}},
       {".+;$", "a;\r\na\r\n", {"a;\r"}},
       {"a.", "a\rb\na\r\n", {"a\rb"}},
       {"a[\\s\\x0d]", "a\r\n", {"a\r"}},

@@ -11,10 +11,12 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <future>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/support/scheduling.hpp"
 #include "tests/support/search_tools.hpp"
@@ -71,15 +73,15 @@ TEST_CASE("search call: who cancels one doesn't wait for a search that can't sto
   bool released = false;
   boost::asio::co_spawn(
       io,
-      run_search_call(
-          "grep", {{"pattern", "x"}}, tree.options,
-          [&](std::string_view, std::string_view, const std::stop_token& stop) {
-            boost::asio::post(io, [&] { cancel.emit(boost::asio::cancellation_type::terminal); });
-            released = release.get_future().wait_for(std::chrono::seconds(30)) == std::future_status::ready;
-            CHECK(stop.stop_requested());
-            return ToolResult::text("late");
-          },
-          std::chrono::milliseconds(1)),
+      run_search_call("grep", {{"pattern", "x"}}, tree.options,
+                      [&](std::string_view, std::string_view, const std::stop_token& stop) {
+                        boost::asio::post(io, [&] { cancel.emit(boost::asio::cancellation_type::terminal); });
+                        released = release.get_future().wait_for(std::chrono::seconds(30)) ==
+                                   std::future_status::ready;
+                        CHECK(stop.stop_requested());
+                        return ToolResult::text("late");
+                      },
+                      {.cancelled = std::chrono::milliseconds(1)}),
       boost::asio::bind_cancellation_slot(
           cancel.slot(), [&](const std::exception_ptr& error, const ToolResult& result) {
             CHECK(!error);
@@ -103,14 +105,13 @@ TEST_CASE("search call: a cancelled search that stops at once says what it had f
   std::string answer;
   boost::asio::co_spawn(
       io,
-      run_search_call(
-          "grep", {{"pattern", "x"}}, tree.options,
-          [&](std::string_view, std::string_view, const std::stop_token& stop) {
-            boost::asio::post(io, [&] { cancel.emit(boost::asio::cancellation_type::terminal); });
-            while (!stop.stop_requested()) std::this_thread::yield();
-            return ToolResult::text("so far");
-          },
-          std::chrono::seconds(30)),
+      run_search_call("grep", {{"pattern", "x"}}, tree.options,
+                      [&](std::string_view, std::string_view, const std::stop_token& stop) {
+                        boost::asio::post(io, [&] { cancel.emit(boost::asio::cancellation_type::terminal); });
+                        while (!stop.stop_requested()) std::this_thread::yield();
+                        return ToolResult::text("so far");
+                      },
+                      {.cancelled = std::chrono::seconds(30)}),
       boost::asio::bind_cancellation_slot(cancel.slot(),
                                           [&](const std::exception_ptr& error, const ToolResult& result) {
                                             CHECK(!error);
@@ -118,4 +119,61 @@ TEST_CASE("search call: a cancelled search that stops at once says what it had f
                                           }));
   io.run();
   CHECK(answer == "so far");
+}
+
+TEST_CASE(
+    "search call: one that hangs is answered at its time limit, and so is one that never has its turn") {
+  SearchTools tree;
+  SearchSlots slots{1};
+  tree.options.slots = &slots;
+  tree.options.limits.search_timeout = std::chrono::milliseconds(20);
+  boost::asio::io_context io;
+  std::promise<void> release;
+  std::vector<std::string> answers;
+  const auto note = [&](const std::exception_ptr& error, const ToolResult& result) {
+    CHECK(!error);
+    answers.push_back(SearchTools::text_of(result));
+    if (answers.size() == 2) release.set_value();
+  };
+  const auto hang = [&](std::string_view, std::string_view, const std::stop_token&) {
+    CHECK(release.get_future().wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+    return ToolResult::text("late");
+  };
+  const auto never = [](std::string_view, std::string_view, const std::stop_token&) {
+    FAIL_CHECK("it has no turn");
+    return ToolResult();
+  };
+  const SearchGrace grace{.timed_out = std::chrono::milliseconds(200)};
+  boost::asio::co_spawn(io, run_search_call("grep", {{"pattern", "x"}}, tree.options, hang, grace), note);
+  boost::asio::co_spawn(io, run_search_call("glob", {{"pattern", "x"}}, tree.options, never, grace), note);
+  io.run();
+  REQUIRE(answers.size() == 2);
+  CHECK(answers[0].starts_with("error: [glob has waited 20 ms for its turn and was not run"));
+  CHECK(answers[1].starts_with("error: [grep didn't stop at its time limit of 20 ms"));
+}
+
+TEST_CASE("search call: the loop may go while one search is left to itself and another one waits") {
+  SearchTools tree;
+  SearchSlots slots{1};
+  tree.options.slots = &slots;
+  std::promise<void> release;
+  auto io = std::make_unique<boost::asio::io_context>();
+  boost::asio::cancellation_signal cancel;
+  const auto search = [&](std::string_view, std::string_view, const std::stop_token&) {
+    release.get_future().wait_for(std::chrono::seconds(30));
+    return ToolResult::text("late");
+  };
+  const auto ignore = [](const std::exception_ptr&, const ToolResult&) {};
+  boost::asio::co_spawn(
+      *io,
+      run_search_call("grep", {{"pattern", "x"}}, tree.options, search,
+                      {.cancelled = std::chrono::milliseconds(1)}),
+      boost::asio::bind_cancellation_slot(cancel.slot(),
+                                          [&](const std::exception_ptr&, const ToolResult&) { io->stop(); }));
+  boost::asio::co_spawn(*io, run_search_call("grep", {{"pattern", "x"}}, tree.options, search), ignore);
+  boost::asio::post(*io, [&] { cancel.emit(boost::asio::cancellation_type::terminal); });
+  io->run();
+  release.set_value();
+  tree.pool.join();
+  io.reset();
 }
