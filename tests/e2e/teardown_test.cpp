@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include <chrono>
 #include <csignal>
@@ -8,11 +10,17 @@
 
 #include "tests/e2e/in_parallel.hpp"
 #include "tests/e2e/serving.hpp"
+#include "tests/support/dead_file_system.hpp"
+#include "tests/support/left_out.hpp"
 #include "tests/support/net_namespace.hpp"
+#include "tests/support/on_a_thread.hpp"
 #include "tests/support/relay.hpp"
 
 using namespace session_server;
 using namespace std::chrono_literals;
+using sandbox_worker::testing::DeadFileSystem;
+using sandbox_worker::testing::leave_out;
+using sandbox_worker::testing::on_a_thread;
 using sandbox_worker::tests::in_net_namespace;
 using sandbox_worker::tests::Relay;
 using sandbox_worker::tests::without_namespaces;
@@ -209,4 +217,27 @@ TEST_CASE("teardown: a signal while a repository is copied leaves no part of the
   const bool whole = std::filesystem::exists(workdir / "repository");
   CHECK((whole || std::filesystem::is_empty(workdir)));
   CHECK(std::filesystem::is_empty(run.folder().runtime_dir()));
+}
+
+TEST_CASE("teardown: a search that hangs on a file system that has died holds up no end") {
+  bool tried = false;
+  on_a_thread([&] {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+    DeadFileSystem files(60s);
+    if (!files) return;
+    tried = true;
+    SessionServer server;
+    WorkerRun::Options options;
+    options.arguments = {"--allow-root", files.path()};
+    WorkerRun run(&server, options);
+    run_bash(server, "sevt_first", "echo ready");
+    REQUIRE(server.wait(20s, [](const Service& s) { return answered(s, "sevt_first"); }));
+    files.die();
+    make_call(server, "sevt_hangs", "grep", {{"pattern", "x"}, {"path", files.path()}});
+    REQUIRE(poll(20s, [&] { return files.hangs_somebody(); }));
+    run.process().signal(SIGTERM);
+    CHECK_MESSAGE(run.wait_for_exit(kTeardown) == 0, run.log());
+    CHECK_FALSE(files.lost_patience());
+  });
+  if (!tried) leave_out("FUSE");
 }

@@ -122,6 +122,11 @@ void DeadFileSystem::die() {
   watchdog_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
 
+bool DeadFileSystem::hangs_somebody() const {
+  pollfd asked{.fd = device_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&asked, 1, 0) == 1;
+}
+
 void DeadFileSystem::serve() const {
   std::vector<char> bytes(FUSE_MIN_READ_BUFFER);  // who has less room gets no request
   for (;;) {

@@ -30,6 +30,8 @@ class DeadFileSystem {
 
   /// From here on it answers nothing, and keeps nothing of what it has answered. Once.
   void die();
+  /// Whether somebody has asked it since it died, and hangs.
+  bool hangs_somebody() const;
   bool lost_patience() const { return lost_patience_; }
 
  private:
