@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -33,6 +34,10 @@ constexpr std::size_t kScriptArgument = 3;
 
 /// Out of memory, the kernel should take what the agent started before the worker.
 constexpr std::string_view kOomScore = "800";
+
+/// Milliseconds for a child to be in its directory and to be bash, which takes some: the main thread waits
+/// for that, and the file system may have died since somebody looked.
+constexpr int kStartLimit = 5000;
 
 /// Microseconds of real-time computing without a pause: decades, so that it never takes effect.
 constexpr std::uint64_t kTagBase = 1ULL << 62U;
@@ -160,6 +165,15 @@ bool spoils_the_start(std::string_view variable) {
   return std::ranges::any_of(kNames, [&](std::string_view name) { return variable.starts_with(name); });
 }
 
+/// Whether the child says in time what has become of it, or is bash.
+bool is_told(int report) {
+  pollfd told{.fd = report, .events = POLLIN, .revents = 0};
+  int ready = 0;
+  do ready = ::poll(&told, 1, kStartLimit);
+  while (ready < 0 && errno == EINTR);
+  return ready != 0;
+}
+
 }  // namespace
 
 std::expected<BashProcess, StartFailure> start_bash(const BashStart& start) {
@@ -202,6 +216,13 @@ std::expected<BashProcess, StartFailure> start_bash(const BashStart& start) {
   if (pid < 0) return failed("start", kBash, errno);
   if (pid == 0) become_bash(setup);
   report->write.reset();
+  if (!is_told(report->read.get())) {
+    // It dies when the file system lets it go; whoever reaps orphans takes it then.
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, WNOHANG);
+    return std::unexpected(StartFailure{
+        .text = system_error_text("start the shell in", start.directory, ETIMEDOUT), .of_directory = true});
+  }
   Failure failure;
   ssize_t told = 0;
   do told = ::read(report->read.get(), &failure, sizeof failure);

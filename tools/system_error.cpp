@@ -36,6 +36,7 @@ constexpr std::array kWordings = {
     Wording{ENOMEM, "out of memory", "try again; if it goes on, end background jobs"},
     Wording{EIO, "the device reported an error", "try again once"},
     Wording{EAGAIN, "it keeps being changed meanwhile", "try again when nothing else changes it"},
+    Wording{ETIMEDOUT, "the file system does not answer", "use another directory"},
     Wording{ESTALE, "it was changed meanwhile", "read it again and repeat the change"},
     Wording{EBUSY, "it is in use, or a mount point of its own", "write it in place with bash: cat >"},
     Wording{ETXTBSY, "it is a program that runs", "stop the program first"},

@@ -1,6 +1,7 @@
 // File systems that have died: whoever asks one hangs. Commands may, the worker may not.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -15,7 +16,10 @@
 #include "tests/support/dead_file_system.hpp"
 #include "tests/support/left_out.hpp"
 #include "tests/support/on_a_thread.hpp"
+#include "tools/bash_process.hpp"
+#include "tools/environment.hpp"
 #include "tools/output_pipe.hpp"
+#include "tools/unique_fd.hpp"
 
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::BashLane;
@@ -85,5 +89,22 @@ TEST_CASE("bash: a shell that ends in a file system that has died is replaced by
                   killed);
     CHECK(lane.text("pwd; echo $E") == workdir + "\nkept\n");
     lane.close();
+  });
+}
+
+TEST_CASE("bash: a start in a file system that has died is given up in time") {
+  with_dying_file_system([](BashLane&, DeadFileSystem& files) {
+    files.die();
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const Environment none;
+    const BashStart start{.directory = files.path(),
+                          .script_place = "",
+                          .environment = none,
+                          .command = null.get(),
+                          .outputs = {null.get(), null.get(), null.get()}};
+    const auto started = start_bash(start);
+    REQUIRE(!started);
+    CHECK(started.error().of_directory);
+    CHECK(started.error().text.find(files.path()) != std::string::npos);
   });
 }
