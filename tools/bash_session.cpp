@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <expected>
@@ -61,8 +63,8 @@ constexpr auto kRestoreLimit = std::chrono::seconds(5);
 /// For another bash to parse a command; most take it some 2 ms.
 constexpr auto kSyntaxLimit = std::chrono::seconds(2);
 
-/// For a file system to say whether a directory is there; one that has died never does.
-constexpr auto kPlaceLimit = std::chrono::seconds(2);
+/// For a file system to say whether a directory is there, at least; one that has died never does.
+constexpr auto kPlaceLimit = std::chrono::seconds(1);
 
 /// How a shell ended while no command ran.
 constexpr std::string_view kEnded = "ended after the last call";
@@ -105,12 +107,14 @@ std::string_view name_of_gone(std::string_view directory) {
   return directory;
 }
 
-asio::awaitable<std::optional<ShellPlace>> look_at_place(asio::any_io_executor pool, std::string directory,
-                                                         Environment environment) {
-  co_return co_await offload(
-      pool, [directory = std::move(directory), environment = std::move(environment)](const std::stop_token&) {
-        return find_shell_place(directory, environment);
-      });
+asio::awaitable<std::optional<ShellPlace>> look_at_place(asio::any_io_executor pool,
+                                                         std::shared_ptr<std::atomic<bool>> begun,
+                                                         std::string directory, Environment environment) {
+  co_return co_await offload(pool, [begun = std::move(begun), directory = std::move(directory),
+                                    environment = std::move(environment)](const std::stop_token&) {
+    *begun = true;
+    return find_shell_place(directory, environment);
+  });
 }
 
 }  // namespace
@@ -121,31 +125,38 @@ BashSession::BashSession(BashOptions options)
       wake_(options_.executor),
       next_{.directory = options_.workdir} {}
 
-/// The directory that the next shell should begin in, or else the workdir or the root; nothing for a
-/// cancelled call.
-asio::awaitable<std::optional<ShellPlace>> BashSession::find_place() {
+/// The directory that the next shell should begin in, or else the workdir or the root; nothing when the call
+/// is over before that is known.
+asio::awaitable<std::optional<ShellPlace>> BashSession::find_place(Clock::time_point deadline) {
   for (const std::string& directory : {next_.directory, options_.workdir}) {
-    Unattended<std::optional<ShellPlace>> look(co_await asio::this_coro::executor,
-                                               look_at_place(options_.pool, directory, options_.environment));
-    co_await look.wait(Clock::now() + kPlaceLimit);
-    if (!look.ended() && co_await is_cancelled()) co_return std::nullopt;
+    const auto begun = std::make_shared<std::atomic<bool>>(false);
+    Unattended<std::optional<ShellPlace>> look(
+        co_await asio::this_coro::executor,
+        look_at_place(options_.pool, begun, directory, options_.environment));
+    // It may also wait for a thread of the pool.
+    for (bool hangs = false; !look.ended() && !hangs;) {
+      hangs = *begun;
+      co_await look.wait(std::min(Clock::now() + kPlaceLimit, deadline));
+      if (!look.ended() && (Clock::now() >= deadline || co_await is_cancelled())) co_return std::nullopt;
+    }
     auto place = look.ended() ? look.take() : std::nullopt;
     if (place) co_return place;
+    if (directory == options_.workdir) break;
   }
   co_return ShellPlace{.directory = "/", .name = "/", .old_directory = ""};
 }
 
 /// Finds out at once where the next shell will begin, for the call that costs this one to say.
 asio::awaitable<void> BashSession::settle_directory() {
-  const auto place = co_await find_place();
+  const auto place = co_await find_place(Clock::time_point::max());
   if (!place || place->directory == next_.directory) co_return;
   next_.instead_of = name_of_gone(std::exchange(next_.directory, place->directory));
 }
 
 /// The problem, if there is one.
-asio::awaitable<std::optional<std::string>> BashSession::start_shell() {
+asio::awaitable<std::optional<std::string>> BashSession::start_shell(Clock::time_point deadline) {
   if (shell_) co_return std::nullopt;
-  auto place = co_await find_place();
+  auto place = co_await find_place(deadline);
   if (!place) co_return "interrupted before the shell was started";
   co_return start_shell_in(*std::move(place));
 }
@@ -212,6 +223,17 @@ void BashSession::add_late(std::string_view bytes) {
   late_->feed(bytes);
 }
 
+/// Those of jobs, and not what a trap prints that looks like one.
+void BashSession::add_notices(std::string_view notices) {
+  while (!notices.empty()) {
+    const auto line = notices.substr(0, notices.find('\n') + 1);
+    notices.remove_prefix(line.size());
+    pid_t pid = 0;
+    std::from_chars(line.data(), line.data() + line.size(), pid);
+    if (jobs_.has_known(pid)) add_late(line);
+  }
+}
+
 /// Takes what has come of all that is known to print.
 void BashSession::drain() {
   if (pipes_) pipes_->drain(jobs_.outputs() | 1U << output_pipe_);
@@ -230,6 +252,7 @@ void BashSession::choose_output() {
 /// Of a job, or of what it has started where it has closed its own. Where that can't be seen, it may print
 /// where the call did that has left it.
 OutputSet BashSession::outputs_of(pid_t job) const {
+  if (!pipes_) return 0;
   for (const pid_t pid : with_descendants(job)) {
     const OutputSet outputs = pipes_->held_by(pid, kStatusFd).value_or(1U << output_pipe_);
     if (outputs != 0) return outputs;
@@ -281,8 +304,11 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   asked_.clear();
   killed_.clear();
   auto refusal = co_await refuse(command, deadline);
-  const auto problem = co_await ready_shell();
-  if (!refusal) refusal = co_await too_late(deadline);
+  std::optional<std::string> problem;
+  if (!refusal) {
+    problem = co_await ready_shell(deadline);
+    refusal = co_await too_late(deadline);
+  }
   if (problem && !refusal) co_return ToolResult::error("bash: " + *problem);
   // Nothing may wait from here to where the command begins, or the shell could end in between.
   choose_output();
@@ -317,7 +343,7 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
   text += own;
   if (!note.empty()) add_line(text, note);
   if (const std::string jobs = co_await new_jobs(); !jobs.empty()) add_line(text, jobs);
-  if (!shell_) co_await settle_directory();
+  if (ending.kind != Kind::ended) co_await settle_directory();
   const std::string description = describe(ending, next_);
   if (text.empty() && description.empty()) text = "(no output)";
   if (!description.empty()) add_line(text, description);
@@ -327,13 +353,13 @@ asio::awaitable<ToolResult> BashSession::run(std::string command, milliseconds l
 
 /// A shell that has what it should begin with; the problem otherwise. Variables that can't be handed over now
 /// never can, and must not cost every shell to come.
-asio::awaitable<std::optional<std::string>> BashSession::ready_shell() {
-  if (auto problem = co_await start_shell()) co_return problem;
+asio::awaitable<std::optional<std::string>> BashSession::ready_shell(Clock::time_point deadline) {
+  if (auto problem = co_await start_shell(deadline)) co_return problem;
   if (std::exchange(bare_, false)) co_await restore_variables();
   if (!shell_ && !exports_.empty() && !co_await is_cancelled()) {
     exports_.clear();
     add_line(begin_note_, "[the exported variables can't be handed to the fresh shell; they are lost]\n");
-    if (auto problem = co_await start_shell()) co_return problem;
+    if (auto problem = co_await start_shell(deadline)) co_return problem;
     if (std::exchange(bare_, false)) co_await restore_variables();
   }
   if (!shell_) co_return "the shell ended while it was started; nothing was run";
@@ -374,7 +400,7 @@ asio::awaitable<std::expected<StopReason, std::string>> BashSession::run_in_shel
   if (ending_ && ending_->kind == Kind::died && !begun_) {  // the shell ended just before
     idle_end_ = death_;
     ending_.reset();
-    auto problem = co_await ready_shell();
+    auto problem = co_await ready_shell(deadline);
     if (const auto refusal = co_await too_late(deadline)) {
       ending_ = CallEnding{.kind = Kind::ended, .begun = false};
       co_return refusal->stop;
@@ -400,7 +426,7 @@ std::optional<std::string> BashSession::begin(const std::string& command) {
     return "/proc is gone, where bash finds the command; nothing was run";
   }
   if (shell_->run(command, kOutputFds.at(output_pipe_))) {
-    add_late(shell_->take_notices());
+    add_notices(shell_->take_notices());
     return std::nullopt;
   }
   output_.reset();
@@ -507,7 +533,7 @@ asio::awaitable<std::optional<std::string>> BashSession::restart() {
   co_await close();
   next_ = {.directory = options_.workdir};
   exports_.clear();
-  co_return co_await start_shell();
+  co_return co_await start_shell(Clock::time_point::max());
 }
 
 asio::awaitable<void> BashSession::close() {
@@ -528,6 +554,7 @@ asio::awaitable<void> BashSession::close() {
   group_.reset();
   jobs_ = Jobs();
   idle_end_ = {};  // it was asked to
+  begin_note_.clear();
   co_await asio::this_coro::throw_if_cancelled(throwing);
 }
 

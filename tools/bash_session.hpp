@@ -52,11 +52,14 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
     StopReason stop = StopReason::none;
   };
 
-  boost::asio::awaitable<std::optional<ShellPlace>> find_place();
+  boost::asio::awaitable<std::optional<ShellPlace>> find_place(
+      std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<void> settle_directory();
-  boost::asio::awaitable<std::optional<std::string>> start_shell();
+  boost::asio::awaitable<std::optional<std::string>> start_shell(
+      std::chrono::steady_clock::time_point deadline);
   std::optional<std::string> start_shell_in(ShellPlace place);
-  boost::asio::awaitable<std::optional<std::string>> ready_shell();
+  boost::asio::awaitable<std::optional<std::string>> ready_shell(
+      std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<std::optional<Refusal>> refuse(std::string_view command,
                                                         std::chrono::steady_clock::time_point deadline);
   boost::asio::awaitable<std::optional<Refusal>> too_late(std::chrono::steady_clock::time_point deadline);
@@ -71,6 +74,7 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
   void forget_shell();
   void on_output(std::size_t output, std::string_view bytes);
   void add_late(std::string_view bytes);
+  void add_notices(std::string_view notices);
   void drain();
   void choose_output();
   OutputSet outputs_of(pid_t job) const;

@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tools/descendants.hpp"
@@ -38,16 +39,19 @@ class Jobs {
   /// What runs now, of the shell's `children` and of the orphans.
   Look look(std::span<const pid_t> children, const ProcessMarks& marks, const OutputsOf& outputs_of) const;
   /// From now on these are known, and others are forgotten.
-  void remember(Look look) { known_ = std::move(look.running); }
+  void remember(Look look) { before_ = std::exchange(known_, std::move(look.running)); }
   /// Whether one of those that are known prints to this output. Looks again at those that did, up to the
   /// first one that still does.
   bool print_to(std::size_t output, const OutputsOf& outputs_of);
   bool knows(const ProcessInfo& process) const;
+  /// Whether a job of that pid is known, or was before the last look: one that has ended since.
+  bool has_known(pid_t pid) const { return known_.contains(pid) || before_.contains(pid); }
   /// That all these may print to.
   OutputSet outputs() const;
 
  private:
   std::map<pid_t, Known> known_;
+  std::map<pid_t, Known> before_;
 };
 
 /// "[still running in the background: 17 sleep 1000, ...]"; empty for no jobs.

@@ -45,7 +45,6 @@ asio::awaitable<ToolResult> search_on_pool(asio::any_io_executor pool,
                                            std::function<ToolResult(std::stop_token)> search,
                                            std::stop_token stop, std::optional<SearchSlots::Slot> turn) {
   const std::optional<SearchSlots::Slot> mine = std::move(turn);
-  const AheadOfOthers ahead;  // heartbeats and events go on while the search has all processors
   co_return co_await offload(pool, [search = std::move(search),
                                     stop = std::move(stop)](const std::stop_token&) { return search(stop); });
 }
@@ -67,6 +66,7 @@ asio::awaitable<ToolResult> run_search_call(std::string_view tool, nlohmann::jso
     if (!turn && Clock::now() >= until) co_return no_turn(tool, limit);
     if (!turn) co_return ToolResult::error(fmt::format("[{} was interrupted before it began]", tool));
   }
+  const AheadOfOthers ahead;  // heartbeats and events go on while the search has all processors
   auto work = [search = std::move(search), pattern = std::move(pattern), path = std::move(path)](
                   std::stop_token stop) { return search(pattern, path, std::move(stop)); };
   std::stop_source stop;

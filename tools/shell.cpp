@@ -294,8 +294,8 @@ void Shell::take_status(std::string_view bytes) {
     if (!running_ || !status) continue;
     read_exports();  // those of the command before have all come by now
     list_missed_ = exports_.expects();
-    // An empty command leaves the variables as they are.
-    if (!postponed_) exports_.expect(line_.word + '\n');
+    exports_.expect(line_.word + '\n');
+    list_changes_nothing_ = postponed_ && !list_missed_;
     if (asked_again_) read_own_output();
     if (postponed_) {
       // Where the machine refuses, or an output may be closed, the shell ends before the command has begun.
@@ -349,7 +349,7 @@ std::optional<std::string> Shell::exports() {
 
 bool Shell::exports_are_old() {
   read_exports();
-  return exports_.expects();
+  return exports_.expects() && !list_changes_nothing_;
 }
 
 void Shell::watch_process() {

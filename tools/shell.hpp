@@ -139,6 +139,7 @@ class Shell : public std::enable_shared_from_this<Shell> {
   std::string record_;                    // of the status pipe, as far as it has come
   BetweenMarks exports_;                  // when the last command ended; the mark is its word
   bool list_missed_ = false;              // those of the command before it didn't come
+  bool list_changes_nothing_ = false;     // the expected one is of the empty command
   std::string own_output_;                // since the last command was handed over
   std::string notices_;
 };

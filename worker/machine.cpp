@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <future>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -112,7 +113,7 @@ tools::ToolsetOptions Machine::tool_options() {
   return options;
 }
 
-bool Machine::stop_pools() {
+bool Machine::stop_pools() try {
   std::promise<void> joined;
   auto done = joined.get_future();
   std::thread joiner([this, joined = std::move(joined)]() mutable {
@@ -129,6 +130,8 @@ bool Machine::stop_pools() {
     joiner.detach();
   }
   return in_time;
+} catch (const std::system_error&) {  // there is no thread to be had
+  return false;
 }
 
 }  // namespace sandbox_worker::worker

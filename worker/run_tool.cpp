@@ -112,9 +112,9 @@ int run_tool(const ToolCommand& command, const Environment& environment) {
     text = text_of(result);
     status = run.signal() ? 128 + *run.signal() : result.is_error ? 1 : 0;
     if (!(*machine)->stop_pools()) {  // as in run()
-      print(text);
+      const bool printed = print(text).has_value();
       (*machine)->remove_files();
-      ::_exit(status);
+      ::_exit(printed ? status : 1);
     }
   } catch (const std::exception& error) {
     return failed(1, fmt::format("the tool failed: {}", error.what()));

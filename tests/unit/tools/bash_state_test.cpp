@@ -6,13 +6,17 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <random>
 #include <string>
 #include <thread>
@@ -233,6 +237,25 @@ TEST_CASE("bash: a call that is over before its shell has its variables back isn
     CHECK_FALSE(lane.has("ran"));
     CHECK(lane.text("echo $E").ends_with("kept\n"));
   }
+}
+
+TEST_CASE("bash: a first call that is over while the pool is busy harms nothing, whatever else runs") {
+  Lane lane;
+  std::promise<void> release;
+  const auto released = release.get_future().share();
+  for (int i = 0; i < 2; ++i) boost::asio::post(lane.pool, [released] { released.wait(); });
+  const pid_t orphan = ::fork();  // looks like what a shell of the lane may have left
+  if (orphan == 0) {
+    ::setsid();
+    for (;;) ::pause();
+  }
+  CHECK(lane.call({{"command", "touch ran"}, {"timeout_ms", 50}})
+            .text.ends_with("[timed out after 50 ms before the command began; nothing of it was run]"));
+  release.set_value();
+  ::kill(orphan, SIGKILL);
+  ::waitpid(orphan, nullptr, 0);
+  CHECK_FALSE(lane.has("ran"));
+  CHECK(lane.text("pwd") == lane.dir.path().string() + "\n");
 }
 
 TEST_CASE("bash: a shell that ends while a command's syntax is looked at is replaced first") {
@@ -516,6 +539,16 @@ TEST_CASE(
   REQUIRE(lane.until([&] { return !sandbox_worker::testing::runs(shell); }));
   const auto answer = lane.text("echo $E ${#BIG}");
   CHECK(contains(answer, "exported variables of an earlier call]\nthird 0\n"));
+}
+
+TEST_CASE("bash: large exported variables hold up no command that needs another line") {
+  Lane lane;
+  lane.text("for i in {1..12}; do export V$i=$(head -c 100000 /dev/zero | tr '\\0' v); done");
+  CHECK(lane.text("f() { builtin echo hi; }; f") == "hi\n");
+  lane.text("sleep 1000 & :");
+  CHECK(lane.text("echo ${#V12}") == "100000\n");
+  lane.text("exit");
+  CHECK(lane.text("echo ${#V12}") == "100000\n");
 }
 
 TEST_CASE("bash: whatever is written to the pipe for exported variables, the list is the shell's own") {
