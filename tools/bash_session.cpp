@@ -66,6 +66,9 @@ constexpr auto kSyntaxLimit = std::chrono::seconds(2);
 /// For a file system to say whether a directory is there, at least; one that has died never does.
 constexpr auto kPlaceLimit = std::chrono::seconds(1);
 
+/// For a restart to find a place, where the pool has much to do.
+constexpr auto kRestartLimit = std::chrono::seconds(30);
+
 /// How a shell ended while no command ran.
 constexpr std::string_view kEnded = "ended after the last call";
 constexpr std::string_view kGivenUp =
@@ -148,7 +151,7 @@ asio::awaitable<std::optional<ShellPlace>> BashSession::find_place(Clock::time_p
 
 /// Finds out at once where the next shell will begin, for the call that costs this one to say.
 asio::awaitable<void> BashSession::settle_directory() {
-  const auto place = co_await find_place(Clock::time_point::max());
+  const auto place = co_await find_place(Clock::now() + 3 * kPlaceLimit);
   if (!place || place->directory == next_.directory) co_return;
   next_.instead_of = name_of_gone(std::exchange(next_.directory, place->directory));
 }
@@ -157,7 +160,7 @@ asio::awaitable<void> BashSession::settle_directory() {
 asio::awaitable<std::optional<std::string>> BashSession::start_shell(Clock::time_point deadline) {
   if (shell_) co_return std::nullopt;
   auto place = co_await find_place(deadline);
-  if (!place) co_return "interrupted before the shell was started";
+  if (!place) co_return "no shell could be started in time; nothing was run";
   co_return start_shell_in(*std::move(place));
 }
 
@@ -533,7 +536,7 @@ asio::awaitable<std::optional<std::string>> BashSession::restart() {
   co_await close();
   next_ = {.directory = options_.workdir};
   exports_.clear();
-  co_return co_await start_shell(Clock::time_point::max());
+  co_return co_await start_shell(Clock::now() + kRestartLimit);
 }
 
 asio::awaitable<void> BashSession::close() {
