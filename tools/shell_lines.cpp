@@ -9,10 +9,11 @@ namespace {
 /// Runs the command in the memory file. The redirections belong to eval: bash keeps close-on-exec copies of
 /// its own descriptors 0, 1 and 2 meanwhile, above those that they are redirected to, and puts them back
 /// afterwards, whatever `exec` did to them; traces of these lines go to bash's own. No variable, loop or
-/// function is used, so that `set`, `break` and `return` see none. Standard input is /dev/null, open for
-/// writing too, as bash never opens it for its background jobs: see has_foreground_input.
+/// function is used, so that `set`, `break` and `return` see none. The blank keeps the line out of a history.
+/// Standard input is /dev/null, open for writing too, as bash never opens it for its background jobs: see
+/// has_foreground_input.
 constexpr std::string_view kCommandPart =
-    "\\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/235)\" <&237 >&{0} 2>&{0};";
+    " \\builtin eval \"${{-:LINENO=1:0}}$(</proc/self/fd/235)\" <&237 >&{0} 2>&{0};";
 
 /// Tells the end, with a word that the command can't know: a builtin can write to these descriptors too. Then
 /// hands over the exported variables, between two such words, which nobody waits for. Only the builtins that
@@ -70,6 +71,7 @@ std::string first_shell_lines(std::string_view directory, std::string_view old_d
       "\\builtin unset OLDPWD\n"
       "\\builtin declare -x OLDPWD{}{}\n"
       "BASH_ARGV0=bash\n"
+      "HISTCONTROL=${{HISTCONTROL-ignorespace}}\n"
       "{}",
       quote_for_shell(directory), old_directory.empty() ? "" : "=",
       old_directory.empty() ? "" : quote_for_shell(old_directory), kMoveDescriptors);
@@ -98,7 +100,7 @@ std::string run_line(std::string_view word, int output, Guard guard) {
 }
 
 std::string end_line(std::string_view word, int output, Guard guard) {
-  return end_part(word, output, guard).append(kLineRest);
+  return " " + end_part(word, output, guard).append(kLineRest);
 }
 
 /// As in "bash: line 7: 4711 Killed                  sleep 100", in any language.

@@ -19,8 +19,9 @@ inline constexpr int kNowhereFd = 237;
 inline constexpr int kStatusFd = 230;
 
 /// What a fresh shell reads first: it goes into `directory`, sets OLDPWD to `old_directory` (empty: none), as
-/// if it had been started so, moves the private descriptors to 230 and above, out of the agent's way, and
-/// writes a line to its status pipe. It ends itself where the directory has gone meanwhile.
+/// if it had been started so, has a history leave out lines that begin with a blank, as ours do, moves the
+/// private descriptors to 230 and above, out of the agent's way, and writes a line to its status pipe. It
+/// ends itself where the directory has gone meanwhile.
 std::string first_shell_lines(std::string_view directory, std::string_view old_directory);
 
 /// Whether a line is meant for a command that may define a function named `builtin`.
@@ -39,7 +40,7 @@ std::string_view without_last_continuation(std::string_view command);
 std::string run_line(std::string_view word, int output, Guard guard);
 
 /// Completes such a line, and bash begins. It reads the comment only when it is done with the line before.
-inline constexpr std::string_view kLineRest = "237\n#\n";
+inline constexpr std::string_view kLineRest = "237\n #\n";
 
 /// The part of such a line that tells the end, and hands over the exported variables behind it, and its rest.
 /// Bash drops what is left of a line where the command made a mistake that it takes for fatal, as `a[08]=1`

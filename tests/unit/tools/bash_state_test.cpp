@@ -27,6 +27,7 @@
 #include "tests/support/left_out.hpp"
 #include "tests/support/on_a_thread.hpp"
 #include "tools/process_table.hpp"
+#include "tools/shell_lines.hpp"
 #include "tools/unique_fd.hpp"
 
 using namespace sandbox_worker::tools;
@@ -59,7 +60,7 @@ bool stop_reading(pid_t shell) {
       ::open(fmt::format("/proc/{}/fd/255", shell).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   int unread = 0;
   if (!input || ::ioctl(input.get(), FIONREAD, &unread) != 0) return false;
-  return unread >= 3;  // the line's end and a comment
+  return unread >= kUnreadBefore;
 }
 
 /// A command that another bash takes some tenths of a second to parse.
@@ -514,6 +515,17 @@ TEST_CASE("bash: its name is bash in messages, in functions too, and nothing of 
   CHECK(lane.text(". ./script") == "./script: line 1: missing: command not found\nbash ./script\n");
   CHECK(lane.text("caller; f() { caller 0; }; f") == "0 NULL\n1 main bash\n");
   CHECK(lane.text("[[ ${BASH_SOURCE[0]} == \"$0\" ]] && echo not sourced") == "not sourced\n");
+}
+
+TEST_CASE("bash: a history has nothing of ours, unless somebody wants lines with a blank in front in it") {
+  Lane lane;
+  lane.text("set -o history");
+  lane.text("echo a");
+  lane.text("history -s own; a[08]=1");
+  CHECK(lane.text("f() { builtin history; }; f").ends_with("  own\n"));
+  CHECK(lane.text("history | wc -l") == "1\n");
+  Lane other({.environment = {"PATH=" + std::string(::getenv("PATH")), "HISTCONTROL=ignoredups"}});
+  CHECK(other.text("echo $HISTCONTROL; env | grep HISTCONTROL") == "ignoredups\nHISTCONTROL=ignoredups\n");
 }
 
 TEST_CASE("bash: restricted mode restricts the commands only") {
