@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -21,11 +20,11 @@
 
 #include "tools/bash_process.hpp"
 #include "tools/bash_report.hpp"
+#include "tools/cancelled.hpp"
 #include "tools/control_group.hpp"
 #include "tools/descendants.hpp"
 #include "tools/foreground.hpp"
 #include "tools/jobs.hpp"
-#include "tools/offload.hpp"
 #include "tools/oom_watch.hpp"
 #include "tools/output.hpp"
 #include "tools/output_pipe.hpp"
@@ -34,7 +33,6 @@
 #include "tools/syntax_check.hpp"
 #include "tools/system_error.hpp"
 #include "tools/teardown.hpp"
-#include "tools/unattended.hpp"
 #include "tools/utf8.hpp"
 
 namespace sandbox_worker::tools {
@@ -63,8 +61,8 @@ constexpr auto kRestoreLimit = std::chrono::seconds(5);
 /// For another bash to parse a command; most take it some 2 ms.
 constexpr auto kSyntaxLimit = std::chrono::seconds(2);
 
-/// For a file system to say whether a directory is there, at least; one that has died never does.
-constexpr auto kPlaceLimit = std::chrono::seconds(1);
+/// For the call that costs a shell to find out where the next one begins.
+constexpr auto kSettleLimit = std::chrono::seconds(3);
 
 /// For a restart to find a place, where the pool has much to do.
 constexpr auto kRestartLimit = std::chrono::seconds(30);
@@ -90,11 +88,6 @@ asio::awaitable<void> pause(milliseconds time) {
   co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
 }
 
-asio::awaitable<bool> is_cancelled() {
-  const auto state = co_await asio::this_coro::cancellation_state;
-  co_return state.cancelled() != asio::cancellation_type::none;
-}
-
 /// What background jobs have printed, with marks around it; empty for nothing.
 std::string late_text(const std::unique_ptr<CallOutput>& late, std::size_t room) {
   if (!late || late->end() == 0) return {};
@@ -110,16 +103,6 @@ std::string_view name_of_gone(std::string_view directory) {
   return directory;
 }
 
-asio::awaitable<std::optional<ShellPlace>> look_at_place(asio::any_io_executor pool,
-                                                         std::shared_ptr<std::atomic<bool>> begun,
-                                                         std::string directory, Environment environment) {
-  co_return co_await offload(pool, [begun = std::move(begun), directory = std::move(directory),
-                                    environment = std::move(environment)](const std::stop_token&) {
-    *begun = true;
-    return find_shell_place(directory, environment);
-  });
-}
-
 }  // namespace
 
 BashSession::BashSession(BashOptions options)
@@ -128,30 +111,13 @@ BashSession::BashSession(BashOptions options)
       wake_(options_.executor),
       next_{.directory = options_.workdir} {}
 
-/// The directory that the next shell should begin in, or else the workdir or the root; nothing when the call
-/// is over before that is known.
-asio::awaitable<std::optional<ShellPlace>> BashSession::find_place(Clock::time_point deadline) {
-  for (const std::string& directory : {next_.directory, options_.workdir}) {
-    const auto begun = std::make_shared<std::atomic<bool>>(false);
-    Unattended<std::optional<ShellPlace>> look(
-        co_await asio::this_coro::executor,
-        look_at_place(options_.pool, begun, directory, options_.environment));
-    // It may also wait for a thread of the pool.
-    for (bool hangs = false; !look.ended() && !hangs;) {
-      hangs = *begun;
-      co_await look.wait(std::min(Clock::now() + kPlaceLimit, deadline));
-      if (!look.ended() && (Clock::now() >= deadline || co_await is_cancelled())) co_return std::nullopt;
-    }
-    auto place = look.ended() ? look.take() : std::nullopt;
-    if (place) co_return place;
-    if (directory == options_.workdir) break;
-  }
-  co_return ShellPlace{.directory = "/", .name = "/", .old_directory = ""};
+asio::awaitable<std::optional<ShellPlace>> BashSession::find_place(Clock::time_point deadline) const {
+  return find_shell_place(options_.pool, {next_.directory, options_.workdir}, options_.environment, deadline);
 }
 
 /// Finds out at once where the next shell will begin, for the call that costs this one to say.
 asio::awaitable<void> BashSession::settle_directory() {
-  const auto place = co_await find_place(Clock::now() + 3 * kPlaceLimit);
+  const auto place = co_await find_place(Clock::now() + kSettleLimit);
   if (!place || place->directory == next_.directory) co_return;
   next_.instead_of = name_of_gone(std::exchange(next_.directory, place->directory));
 }

@@ -52,8 +52,9 @@ class BashSession : public std::enable_shared_from_this<BashSession> {
     StopReason stop = StopReason::none;
   };
 
+  /// Of the next shell, as find_shell_place().
   boost::asio::awaitable<std::optional<ShellPlace>> find_place(
-      std::chrono::steady_clock::time_point deadline);
+      std::chrono::steady_clock::time_point deadline) const;
   boost::asio::awaitable<void> settle_directory();
   boost::asio::awaitable<std::optional<std::string>> start_shell(
       std::chrono::steady_clock::time_point deadline);

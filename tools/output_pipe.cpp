@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "tools/process_table.hpp"
+
 namespace sandbox_worker::tools {
 namespace {
 
@@ -20,14 +22,6 @@ namespace asio = boost::asio;
 
 /// As much as a pipe holds.
 constexpr std::size_t kReadSize = 64 * 1024;
-
-/// What a descriptor of a process is open on, by its name in /proc: for a pipe some 20 characters, more are
-/// cut. Never asks a file system, which may hang.
-std::string link_target(const std::string& name) {
-  std::array<char, 64> target;
-  const ssize_t length = ::readlink(name.c_str(), target.data(), target.size());
-  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
-}
 
 }  // namespace
 
@@ -47,7 +41,7 @@ bool OutputPipes::open_one(const asio::any_io_executor& executor) {
   const UniqueFd write_end(ends[1]);
   Pipe& pipe = pipes_.emplace_back(executor);
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
-  pipe.name = link_target(fmt::format("/proc/self/fd/{}", read_end.get()));
+  pipe.name = link_of_descriptor(::getpid(), read_end.get());
   pipe.read_end.assign(read_end.get());
   static_cast<void>(read_end.release());
   return true;
@@ -120,7 +114,7 @@ std::optional<OutputSet> OutputPipes::held_by(pid_t pid, int private_fds) const 
     int fd = 0;
     const auto digits = std::string_view(name).substr(name.rfind('/') + 1);
     std::from_chars(digits.data(), digits.data() + digits.size(), fd);
-    if (fd < private_fds) outputs |= with_name(link_target(name));
+    if (fd < private_fds) outputs |= with_name(link_of_descriptor(pid, fd));
   }
   return outputs;
 }

@@ -56,14 +56,6 @@ std::vector<pid_t> numbers_in(const std::string& directory) {
   return numbers;
 }
 
-/// What a descriptor is open on, or the beginning of a longer path; empty when that can't be told.
-std::string link_of_descriptor(pid_t pid, int fd) {
-  std::array<char, 64> target;
-  const ssize_t length =
-      ::readlink(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), target.data(), target.size());
-  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
-}
-
 /// O_RDONLY, O_WRONLY or O_RDWR, or -1.
 int access_of_descriptor(pid_t pid, int fd) {
   const auto text = read_proc_file(fmt::format("/proc/{}/fdinfo/{}", pid, fd));
@@ -113,6 +105,13 @@ bool add_children(std::vector<pid_t>& children, pid_t pid, pid_t thread) {
 }
 
 }  // namespace
+
+std::string link_of_descriptor(pid_t pid, int fd) {
+  std::array<char, 64> target;
+  const ssize_t length =
+      ::readlink(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), target.data(), target.size());
+  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
+}
 
 std::optional<ProcessInfo> process_info(pid_t pid) {
   const auto text = read_proc_file(fmt::format("/proc/{}/stat", pid));

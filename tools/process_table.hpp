@@ -62,6 +62,10 @@ bool has_foreground_input(pid_t pid);
 
 bool has_descriptor(pid_t pid, int fd);
 
+/// What a descriptor is open on ("pipe:[17]"), or the beginning of a longer path; empty when that can't be
+/// told. Never asks a file system, which may hang.
+std::string link_of_descriptor(pid_t pid, int fd);
+
 /// Whether its first thread sits in a system call that waits for a child. True where that can't be told.
 bool waits_for_child(pid_t pid);
 

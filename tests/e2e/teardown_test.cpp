@@ -1,7 +1,5 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/mount.h>
 
 #include <chrono>
 #include <csignal>
@@ -13,15 +11,15 @@
 #include "tests/e2e/serving.hpp"
 #include "tests/support/dead_file_system.hpp"
 #include "tests/support/left_out.hpp"
+#include "tests/support/mount_namespace.hpp"
 #include "tests/support/net_namespace.hpp"
-#include "tests/support/on_a_thread.hpp"
 #include "tests/support/relay.hpp"
 
 using namespace session_server;
 using namespace std::chrono_literals;
 using sandbox_worker::testing::DeadFileSystem;
+using sandbox_worker::testing::in_mount_namespace;
 using sandbox_worker::testing::leave_out;
-using sandbox_worker::testing::on_a_thread;
 using sandbox_worker::tests::in_net_namespace;
 using sandbox_worker::tests::Relay;
 using sandbox_worker::tests::without_namespaces;
@@ -222,8 +220,7 @@ TEST_CASE("teardown: a signal while a repository is copied leaves no part of the
 
 TEST_CASE("teardown: a search that hangs on a file system that has died holds up no end") {
   bool tried = false;
-  on_a_thread([&] {
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+  in_mount_namespace([&] {
     DeadFileSystem files(60s);
     if (!files) return;
     tried = true;

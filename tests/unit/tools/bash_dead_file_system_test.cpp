@@ -3,8 +3,6 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/mount.h>
 
 #include <chrono>
 #include <filesystem>
@@ -15,7 +13,7 @@
 #include "tests/support/bash_lane.hpp"
 #include "tests/support/dead_file_system.hpp"
 #include "tests/support/left_out.hpp"
-#include "tests/support/on_a_thread.hpp"
+#include "tests/support/mount_namespace.hpp"
 #include "tools/bash_process.hpp"
 #include "tools/environment.hpp"
 #include "tools/output_pipe.hpp"
@@ -24,8 +22,8 @@
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::BashLane;
 using sandbox_worker::testing::DeadFileSystem;
+using sandbox_worker::testing::in_mount_namespace;
 using sandbox_worker::testing::leave_out;
-using sandbox_worker::testing::on_a_thread;
 
 namespace {
 
@@ -38,8 +36,7 @@ constexpr auto kPatience = 30s;
 /// of everybody before the lane ends, whose pool waits for all that it has begun.
 void with_dying_file_system(const std::function<void(BashLane&, DeadFileSystem&)>& test) {
   bool tried = false;
-  on_a_thread([&] {
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+  in_mount_namespace([&] {
     BashLane lane;
     {
       DeadFileSystem files(kPatience);

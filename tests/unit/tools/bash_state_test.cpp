@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -25,15 +24,15 @@
 
 #include "tests/support/bash_lane.hpp"
 #include "tests/support/left_out.hpp"
-#include "tests/support/on_a_thread.hpp"
+#include "tests/support/mount_namespace.hpp"
 #include "tools/process_table.hpp"
 #include "tools/shell_lines.hpp"
 #include "tools/unique_fd.hpp"
 
 using namespace sandbox_worker::tools;
 using sandbox_worker::testing::BashLane;
+using sandbox_worker::testing::in_mount_namespace;
 using sandbox_worker::testing::leave_out;
-using sandbox_worker::testing::on_a_thread;
 
 namespace {
 
@@ -294,9 +293,7 @@ TEST_CASE("bash: where it goes after the shell has ended, the next one says so")
 
 TEST_CASE("bash: where /proc is covered, a command is refused, not taken for an empty one") {
   bool tried = false;
-  // Its namespace is the thread's own, and of what it starts.
-  on_a_thread([&] {
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+  in_mount_namespace([&] {
     Lane lane;
     lane.text("kept=1");
     if (::mount("none", "/proc", "tmpfs", 0, nullptr) != 0) return;
